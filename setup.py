@@ -1,0 +1,54 @@
+"""Package metadata. It does no work: nothing of mox is imported here."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "mox/__init__.py").read_text()).group(1)
+
+setup(
+    name="mox",
+    version=VERSION,
+    description="A complete, modern, secure mail server: SMTP, IMAP, queue, webmail on plain Maildirs",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["mox", "mox.*"]),
+    package_data={"mox": ["py.typed"]},
+    scripts=["bin/mox"],
+    install_requires=[
+        "bottle>=0.13.4",
+        "cryptography>=50",
+        "dnspython>=2.9",
+        "gevent>=26.9",
+        "gunicorn>=27",
+        "idna>=3.20",
+        "lmdb>=3.0",
+        "msgspec>=0.22",
+        "packaging",
+        "precis-i18n>=1.1.2",
+        "prometheus-client>=0.26",
+        "pyOpenSSL>=26.4",
+        "setproctitle>=1.3.8",
+    ],
+    extras_require={
+        "dev": [
+            "dnslib>=0.9.26",
+            "hypothesis>=6.170",
+            "import-linter>=2.16",
+            "mypy>=2.4",
+            "psutil",
+            "pytest>=9.2",
+            "pytest-timeout>=2.4",
+            "ruff>=0.17.6",
+            "scramp>=1.5",
+            "setuptools>=66",
+            "types-gevent",
+            "types-psutil",
+            "wheel",
+        ],
+    },
+)
