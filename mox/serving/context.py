@@ -1,0 +1,112 @@
+"""What a worker process is given: its kind, its sockets, its configuration, and the word to stop.
+
+The supervisor's child makes one `Context` after the fork and hands it to `run(ctx)` of the
+worker's kind. Costly parts (the store) are opened at first use and then live as long as the
+process. Tests construct one directly, with any object that has `current` as configuration.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from gevent.event import Event
+
+from mox import logfmt
+
+if TYPE_CHECKING:
+    from mox.config import Config
+    from mox.serving.limits import Limits
+    from mox.store import Store
+    from mox.store.bells import Bells
+
+
+class ConfigSource(Protocol):
+    """Where the configuration in force comes from: `mox.config.ConfigFile`, or a fixed one."""
+
+    @property
+    def current(self) -> Config: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """One listening socket of this worker.
+
+    `listener` is the name in the configuration, `service` one of smtp, submission, submissions,
+    imap, imaps, metrics. The socket is bound, listening, and kept by the supervisor too.
+    """
+
+    listener: str
+    service: str
+    sock: socket.socket
+    implicit_tls: bool
+    port: int
+
+
+class Context:
+    """The surroundings of one worker process."""
+
+    def __init__(
+        self,
+        *,
+        kind: str,
+        slot: int,
+        config_source: ConfigSource,
+        listens: Sequence[Listen] = (),
+        localserve: bool = False,
+        bells: Bells | None = None,
+        announce: Callable[[], None] | None = None,
+    ) -> None:
+        """`slot` is unique among the processes alive; `announce` tells the supervisor."""
+        self.kind = kind
+        self.slot = slot
+        self.listens = list(listens)
+        self.localserve = localserve
+        self.bells = bells
+        self.stopping = Event()
+        self.log = logfmt.logger(kind)
+        self._config_source = config_source
+        self._announce = announce
+        self._store: Store | None = None
+        self._limits: Limits | None = None
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force now: ask again for each connection or job, do not keep it."""
+        return self._config_source.current
+
+    @property
+    def data_dir(self) -> Path:
+        return self.config.data_dir
+
+    @property
+    def hostname(self) -> str:
+        """Our host name in ASCII form, as it stands in greetings."""
+        return self.config.static.hostname_domain.ascii
+
+    @property
+    def store(self) -> Store:
+        """The store of this process, opened at first use."""
+        if self._store is None:
+            from mox.store import open_store
+
+            self._store = open_store(self.data_dir, bells=self.bells)
+        return self._store
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that all workers share, opened at first use."""
+        if self._limits is None:
+            from mox.serving.limits import open_limits
+
+            self._limits = open_limits(self)
+        return self._limits
+
+    def ready(self) -> None:
+        """Tell the supervisor that this worker serves; called once by each kind's `run`."""
+        announce, self._announce = self._announce, None
+        if announce is not None:
+            announce()
