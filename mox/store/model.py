@@ -26,7 +26,7 @@ MAX_UID = 0xFFFFFFFF
 # A mailbox knows this many keywords: bits of a 64-bit word. The first 26 have Maildir letters.
 MAX_KEYWORDS = 64
 
-# A time as (seconds since the epoch, minutes east of UTC): INTERNALDATE keeps the zone it was given.
+# (seconds since the epoch, minutes east of UTC): INTERNALDATE keeps the zone it was given.
 Timestamp = tuple[int, int]
 
 

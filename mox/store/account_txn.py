@@ -1,0 +1,233 @@
+"""One account inside a write transaction: its counters, mailboxes and change log.
+
+Everything that changes an account goes through here, so that counters, modseqs and the log
+cannot disagree. One AccountTxn is one operation and takes at most one modseq.
+"""
+
+from __future__ import annotations
+
+import time
+
+from mox.store import records
+from mox.store.committer import WriteTxn
+from mox.store.errors import ErrorKind, StoreError
+from mox.store.model import (
+    FLAG_MASK,
+    M_FLAGS,
+    M_SIZE,
+    MAX_KEYWORDS,
+    MAX_UID,
+    Change,
+    ChangeKind,
+    Flag,
+    MailboxId,
+    MessageTuple,
+    ModSeq,
+)
+from mox.store.records import KEY_A, KEY_AM, KEY_AMQ, KEY_AMU, KEY_AQ, AccountState, MailboxState
+
+_SEEN = int(Flag.SEEN)
+_DELETED = int(Flag.DELETED)
+
+# How many operations the change log of an account reaches back at least.
+KEEP_LOG = 10_000
+
+
+class MailboxTxn:
+    """A mailbox inside an AccountTxn: its record, counters and message records."""
+
+    __slots__ = ("account", "id", "key", "record", "record_changed", "state")
+
+    def __init__(self, account: AccountTxn, mailbox_id: MailboxId) -> None:
+        self.account = account
+        self.id = mailbox_id
+        self.key = KEY_AM.pack(account.id, mailbox_id)
+        write = account.write
+        record = write.get(write.dbs.mailbox, self.key)
+        state = write.get(write.dbs.mailbox_state, self.key)
+        if record is None or state is None:
+            raise StoreError(ErrorKind.NOT_FOUND, "no such mailbox")
+        self.record = records.decode_mailbox(record)
+        self.record_changed = False
+        self.state = MailboxState(state)
+
+    # ---- message records
+
+    def get(self, uid: int) -> MessageTuple | None:
+        with self.account.write.txn.cursor(db=self.account.write.dbs.message) as cursor:
+            if not cursor.set_range_dup(self.key, KEY_A.pack(uid)):
+                return None
+            message = records.unpack_message(cursor.value())
+        return message if message[0] == uid else None
+
+    def insert(self, message: MessageTuple, *, append: bool = False) -> None:
+        """Put a new record and count it."""
+        write = self.account.write
+        write.txn.put(self.key, records.pack_message(message), db=write.dbs.message)
+        self._count(message, 1)
+
+    def replace(self, old: MessageTuple, new: MessageTuple) -> None:
+        txn, db = self.account.write.txn, self.account.write.dbs.message
+        txn.delete(self.key, records.pack_message(old), db=db)
+        txn.put(self.key, records.pack_message(new), db=db)
+        self._count_flags(old, -1)
+        self._count_flags(new, 1)
+
+    def remove(self, message: MessageTuple) -> None:
+        """Take away the record with all that hangs on its uid; the caller sees to the file."""
+        write, dbs = self.account.write, self.account.write.dbs
+        write.txn.delete(self.key, records.pack_message(message), db=dbs.message)
+        key = KEY_AMU.pack(self.account.id, self.id, message[0])
+        for db in (dbs.file, dbs.overview, dbs.mirror):
+            write.txn.delete(key, db=db)
+        self._count(message, -1)
+
+    def _count(self, message: MessageTuple, sign: int) -> None:
+        size = message[M_SIZE] * sign
+        self.state.messages += sign
+        self.state.size += size
+        self.account.state.messages += sign
+        self.account.state.octets += size
+        self._count_flags(message, sign)
+
+    def _count_flags(self, message: MessageTuple, sign: int) -> None:
+        flags = message[M_FLAGS]
+        if not flags & _SEEN:
+            self.state.unseen += sign
+        if flags & _DELETED:
+            self.state.deleted += sign
+            self.state.deleted_size += message[M_SIZE] * sign
+
+    # ---- uids and keywords
+
+    def next_uid(self) -> int:
+        uid = self.state.uidnext
+        if uid >= MAX_UID:
+            raise StoreError(ErrorKind.LIMIT, "mailbox has no more uids")
+        self.state.uidnext = uid + 1
+        return uid
+
+    def keyword_bits(self, keywords: tuple[str, ...], *, create: bool = True) -> int:
+        """Bits for the keywords, compared without case; new ones enter the mailbox's table."""
+        if not keywords:
+            return 0
+        table = [word.lower() for word in self.record.keywords]
+        bits = 0
+        for word in keywords:
+            lower = word.lower()
+            if lower not in table:
+                if not create:
+                    continue
+                if len(table) >= MAX_KEYWORDS:
+                    text = f"mailbox has {MAX_KEYWORDS} keywords already"
+                    raise StoreError(ErrorKind.LIMIT, text)
+                table.append(lower)
+                self.set_record(keywords=(*self.record.keywords, word))
+                self.account.log(ChangeKind.KEYWORDS, self)
+            bits |= 1 << table.index(lower)
+        return bits
+
+    def set_record(self, **changes: object) -> None:
+        fields = {name: getattr(self.record, name) for name in self.record.__struct_fields__}
+        self.record = records.MailboxRecord(**(fields | changes))
+        self.record_changed = True
+
+    def save(self) -> None:
+        write = self.account.write
+        if self.record_changed:
+            write.put(write.dbs.mailbox, self.key, records.encode(self.record))
+        write.put(write.dbs.mailbox_state, self.key, self.state.pack())
+
+
+class AccountTxn:
+    """An account inside a write transaction. Call save() at the end of the operation."""
+
+    __slots__ = ("_changes", "_mailboxes", "_modseq", "id", "key", "state", "write")
+
+    def __init__(self, write: WriteTxn, account_id: int) -> None:
+        self.write = write
+        self.id = account_id
+        self.key = KEY_A.pack(account_id)
+        state = write.get(write.dbs.account_state, self.key)
+        if state is None:
+            raise StoreError(ErrorKind.NOT_FOUND, "no such account")
+        self.state = AccountState(state)
+        self._mailboxes: dict[int, MailboxTxn] = {}
+        self._changes: list[Change] = []
+        self._modseq = 0
+
+    @property
+    def modseq(self) -> ModSeq:
+        """The modseq of this operation, taken at first use."""
+        if not self._modseq:
+            self.state.modseq += 1
+            self._modseq = self.state.modseq
+        return ModSeq(self._modseq)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self._changes)
+
+    def mailbox(self, mailbox_id: int) -> MailboxTxn:
+        mailbox = self._mailboxes.get(mailbox_id)
+        if mailbox is None:
+            mailbox = self._mailboxes[mailbox_id] = MailboxTxn(self, MailboxId(mailbox_id))
+        return mailbox
+
+    def mailbox_id(self, name: str) -> MailboxId | None:
+        value = self.write.get(self.write.dbs.mailbox_name, self.key + name.encode())
+        return None if value is None else MailboxId(int.from_bytes(value, "big"))
+
+    def forget(self, mailbox_id: int) -> None:
+        """The mailbox was deleted: do not save it."""
+        self._mailboxes.pop(mailbox_id, None)
+
+    def log(
+        self,
+        kind: ChangeKind,
+        mailbox: MailboxTxn | None,
+        uids: tuple[tuple[int, int], ...] = (),
+        name: str = "",
+        old_name: str = "",
+    ) -> None:
+        """Note a change in the log; it gives the mailbox this operation's modseq."""
+        modseq = self.modseq
+        mailbox_id = MailboxId(0)
+        if mailbox is not None:
+            mailbox_id = mailbox.id
+            mailbox.state.modseq = modseq
+        self._changes.append(Change(kind, modseq, mailbox_id, uids, name, old_name))
+        if kind is ChangeKind.EXPUNGED:
+            key = KEY_AMQ.pack(self.id, mailbox_id, modseq)
+            self.write.put(self.write.dbs.vanished, key, records.pack_ranges(uids))
+
+    def save(self) -> None:
+        write, dbs = self.write, self.write.dbs
+        for mailbox in self._mailboxes.values():
+            mailbox.save()
+        if self._changes:
+            key = KEY_AQ.pack(self.id, self.modseq)
+            write.put(dbs.log, key, records.encode(self._changes))
+            write.touched.add(self.id)
+            if self._modseq % 256 == 0:
+                self._prune_log()
+        write.put(dbs.account_state, self.key, self.state.pack())
+
+    def _prune_log(self) -> None:
+        oldest = self._modseq - KEEP_LOG
+        with self.write.txn.cursor(db=self.write.dbs.log) as cursor:
+            if not cursor.set_range(self.key):
+                return
+            while cursor.key()[:4] == self.key:
+                if KEY_AQ.unpack(cursor.key())[1] >= oldest or not cursor.delete():
+                    return
+
+
+def now() -> int:
+    return int(time.time())
+
+
+def apply_flags(message: MessageTuple, flags: int, keywords: int, modseq: int) -> MessageTuple:
+    """The record with other flags; the store's own bits stay."""
+    kept = message[M_FLAGS] & ~FLAG_MASK
+    return (message[0], modseq, keywords, *message[3:8], flags | kept, message[9])

@@ -1,0 +1,251 @@
+"""Group commit: every write transaction of a process, on one native thread.
+
+A write is a function of the transaction. The committer takes all that wait (at most MAX_BATCH, no
+lingering), makes their files durable, runs the functions in one LMDB transaction, commits once,
+and completes all. One that fails takes back only itself.
+
+Why a thread: beginning a write transaction waits for the writers of other processes, and commit
+waits for the disk; on the event loop both would stop every connection. Why only one, and why a
+transaction begins and ends in one function there: LMDB ties the write lock to the thread; a
+transaction that ends on another one blocks every writer of the machine.
+"""
+
+from __future__ import annotations
+
+from _queue import SimpleQueue  # the C one: it waits natively also in a monkey-patched process
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
+
+import gevent
+import lmdb
+from gevent import monkey
+from gevent.hub import Waiter
+
+from mox.store.bells import Bells
+from mox.store.durable import FileBatch, FileWrite, SyncFailed, discard
+from mox.store.env import Databases
+from mox.store.errors import ErrorKind, StoreError
+from mox.store.records import KEY_A, KEY_SEQ
+
+MAX_BATCH = 256
+# Records of `touched` that are kept. A process that missed more looks at all accounts it watches.
+KEEP_TOUCHED = 4096
+
+_start_native_thread = monkey.get_original("_thread", "start_new_thread")
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class WriteTxn:
+    """What a write function gets: the transaction, the databases, and whom to wake."""
+
+    txn: lmdb.Transaction
+    dbs: Databases
+    touched: set[int] = field(default_factory=set)  # account ids; 0 stands for the queue
+
+    def get(self, db: lmdb._Database, key: bytes) -> bytes | None:
+        return cast("bytes | None", self.txn.get(key, db=db))
+
+    def put(self, db: lmdb._Database, key: bytes, value: bytes) -> None:
+        self.txn.put(key, value, db=db)
+
+    def delete(self, db: lmdb._Database, key: bytes) -> bool:
+        return self.txn.delete(key, db=db)
+
+
+@dataclass(slots=True)
+class _Job(Generic[T]):
+    fn: Callable[[WriteTxn], T]
+    files: Sequence[FileWrite]
+    prepare: Callable[[], None] | None
+    waiter: Waiter[T]
+    result: T | None = None
+    error: BaseException | None = None
+    touched: set[int] = field(default_factory=set)
+
+
+class Committer:
+    """The write side of one process's environment.
+
+    on_fatal is called on the event loop when durability is in doubt (a sync failed): the batch
+    got a temporary error, and the process has to be replaced.
+    """
+
+    def __init__(
+        self,
+        dbs: Databases,
+        files: FileBatch,
+        bells: Bells,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._dbs = dbs
+        self._files = files
+        self._bells = bells
+        self._on_fatal = on_fatal
+        self._waiting: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        self._done: SimpleQueue[list[_Job[Any]]] = SimpleQueue()
+        self._fatal: BaseException | None = None
+        self._stopped = Waiter[None]()
+        self._async = gevent.get_hub().loop.async_()
+        self._async.start(self._complete)
+        _start_native_thread(self._run, ())
+
+    def write(
+        self,
+        fn: Callable[[WriteTxn], T],
+        files: Sequence[FileWrite] = (),
+        prepare: Callable[[], None] | None = None,
+    ) -> T:
+        """Run `fn` in the next transaction and wait until it is durable; returns its result.
+
+        `prepare` runs on the committer's thread before the files are written (making a
+        directory, say). `fn` may run twice, so it must change nothing but the transaction.
+        Raises what `prepare` or `fn` raised, or StoreError; then no trace is left.
+        """
+        job = _Job(fn, files, prepare, Waiter[T]())
+        self._waiting.put(job)
+        return job.waiter.get()
+
+    def close(self) -> None:
+        """Finish what waits, then stop the thread."""
+        self._waiting.put(None)
+        self._stopped.get()
+        self._async.stop()
+        self._async.close()
+
+    # ---- on the event loop
+
+    def _complete(self) -> None:
+        while not self._done.empty():
+            batch = self._done.get()
+            if not batch:
+                self._stopped.switch(None)
+            for job in batch:
+                if job.error is None:
+                    job.waiter.switch(job.result)
+                else:
+                    job.waiter.throw(job.error)
+        if self._fatal is not None:
+            fatal, self._fatal = self._fatal, None
+            self._on_fatal(fatal)
+
+    # ---- on the committer's thread
+
+    def _run(self) -> None:
+        stop = False
+        while not stop:
+            batch, stop = self._take()
+            if batch:
+                self._run_batch(batch)
+                self._done.put(batch)
+            if stop:
+                self._done.put([])
+            self._async.send()
+
+    def _take(self) -> tuple[list[_Job[Any]], bool]:
+        batch: list[_Job[Any]] = []
+        job = self._waiting.get()
+        while job is not None:
+            batch.append(job)
+            if len(batch) == MAX_BATCH or self._waiting.empty():
+                return batch, False
+            job = self._waiting.get()
+        return batch, True
+
+    def _run_batch(self, batch: list[_Job[Any]]) -> None:
+        try:
+            self._prepare(batch)
+            live = [job for job in batch if job.error is None]
+            errors = self._files.make_durable([job.files for job in live])
+            for job, error in zip(live, errors, strict=True):
+                job.error = error
+            self._commit([job for job in live if job.error is None])
+        except SyncFailed as e:
+            self._fail(batch, e, "the disk failed")
+            self._fatal = e
+        except lmdb.Error as e:
+            self._fail(batch, e, "the index cannot be written")
+            if not _is_full(e):
+                self._fatal = e
+        except BaseException as e:
+            self._fail(batch, e, "internal error")
+            self._fatal = e
+
+    def _prepare(self, batch: list[_Job[Any]]) -> None:
+        for job in batch:
+            if job.prepare is not None:
+                try:
+                    job.prepare()
+                except Exception as e:
+                    job.error = e
+
+    def _commit(self, jobs: list[_Job[Any]]) -> None:
+        """Commit all jobs together; when one fails, again with each in a transaction of its own."""
+        if not jobs:
+            return
+        try:
+            with self._dbs.env.begin(write=True) as txn:
+                for job in jobs:
+                    write = WriteTxn(txn, self._dbs)
+                    job.result = job.fn(write)
+                    job.touched = write.touched
+                touched = self._note_touched(txn, jobs)
+        except lmdb.Error:
+            raise
+        except Exception:
+            touched = self._commit_apart(jobs)
+        if touched:
+            self._bells.ring_all()
+
+    def _commit_apart(self, jobs: list[_Job[Any]]) -> bool:
+        with self._dbs.env.begin(write=True) as txn:
+            for job in jobs:
+                try:
+                    with self._dbs.env.begin(write=True, parent=txn) as nested:
+                        write = WriteTxn(nested, self._dbs)
+                        job.result = job.fn(write)
+                        job.touched = write.touched
+                except lmdb.Error:
+                    raise
+                except Exception as e:
+                    job.error = e
+                    job.touched = set()
+            touched = self._note_touched(txn, jobs)
+        for job in jobs:
+            if job.error is not None:
+                discard(job.files)
+        return touched
+
+    def _note_touched(self, txn: lmdb.Transaction, jobs: list[_Job[Any]]) -> bool:
+        accounts = set[int]().union(*(job.touched for job in jobs))
+        if not accounts:
+            return False
+        with txn.cursor(db=self._dbs.touched) as cursor:
+            last = KEY_SEQ.unpack(cursor.key())[0] if cursor.last() else 0
+            value = b"".join(map(KEY_A.pack, sorted(accounts)))
+            cursor.put(KEY_SEQ.pack(last + 1), value, append=True)
+            if last % 64 == 0 and last > KEEP_TOUCHED:
+                cursor.first()
+                while KEY_SEQ.unpack(cursor.key())[0] <= last - KEEP_TOUCHED:
+                    cursor.delete()
+        return True
+
+    def _fail(self, batch: list[_Job[Any]], cause: BaseException, text: str) -> None:
+        kind, detail = ErrorKind.INTERNAL, str(cause)
+        if _is_full(cause):
+            kind, text = ErrorKind.DISK_FULL, "no space left for the index"
+            detail += ": free space on the file system of the index"
+        for job in batch:
+            if job.error is None:
+                job.error = StoreError(kind, text, detail)
+                job.error.__cause__ = cause
+            discard(job.files)
+
+
+def _is_full(e: BaseException) -> bool:
+    """Whether LMDB ran out of space: of its map, or of the disk under it."""
+    if isinstance(e, lmdb.MapFullError):
+        return True
+    return isinstance(e, lmdb.Error) and "No space left" in str(e)

@@ -1,0 +1,120 @@
+"""The one LMDB environment: its databases and how it is opened.
+
+Key parts are big-endian: a = account u32, m = mailbox u32, u = uid u32, q = modseq u64.
+Opened after fork and once per process (LMDB allows neither otherwise).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import lmdb
+
+from mox.store.errors import ErrorKind, StoreError
+
+# One large constant: growing it later, while others hold the old size, is what LMDB is bad at.
+# The file is sparse and takes only what is used.
+MAP_SIZE = 64 << 30
+MAX_READERS = 1024
+SCHEMA_VERSION = b"1"
+
+# name: what a key looks like → what the value is
+DATABASES = {
+    "meta": "text → bytes",
+    "account": "a → records.AccountRecord",
+    "account_name": "name → a",
+    "account_state": "a → records.AccountState",
+    "credentials": "a → credentials record",
+    "mailbox": "a m → records.MailboxRecord",
+    "mailbox_name": "a name → m",
+    "mailbox_state": "a m → records.MailboxState",
+    "subscription": "a name → empty",
+    "message": "a m → one fixed-size duplicate per message, sorted by uid",
+    "file": "a m u → path below the mailbox directory",
+    "base": "a m base-name → u, or u and 'x' for an expunged one whose file may still be there",
+    "overview": "a m u → ENVELOPE and BODYSTRUCTURE, ready to send",
+    "mirror": "a m u → empty: the file's name does not show the flags yet",
+    "expunged": "a m u → records.ExpungedRecord, kept a while for sessions that still show it",
+    "log": "a q → list of model.Change",
+    "vanished": "a m q → uid ranges",
+    "touched": "u64 → accounts changed by that commit",
+    "intent": "a m → records.Intent: a directory operation that a crash may have cut short",
+    "queue": "message id u64 → outgoing record",
+    "queue_due": "next attempt u64, id → empty",
+    "queue_file": "file name, id → empty",
+    "retired": "id → outgoing record",
+    "sent_log": "a, time u64, n → recipient",
+}
+
+
+class Databases:
+    """Handles of all named databases of an open environment."""
+
+    __slots__ = ("env", "handles", *DATABASES)
+
+    account: lmdb._Database
+    account_name: lmdb._Database
+    account_state: lmdb._Database
+    base: lmdb._Database
+    credentials: lmdb._Database
+    expunged: lmdb._Database
+    file: lmdb._Database
+    intent: lmdb._Database
+    log: lmdb._Database
+    mailbox: lmdb._Database
+    mailbox_name: lmdb._Database
+    mailbox_state: lmdb._Database
+    message: lmdb._Database
+    meta: lmdb._Database
+    mirror: lmdb._Database
+    overview: lmdb._Database
+    queue: lmdb._Database
+    queue_due: lmdb._Database
+    queue_file: lmdb._Database
+    retired: lmdb._Database
+    sent_log: lmdb._Database
+    subscription: lmdb._Database
+    touched: lmdb._Database
+    vanished: lmdb._Database
+
+    def __init__(self, env: lmdb.Environment) -> None:
+        self.env = env
+        for name in DATABASES:
+            fixed = name == "message"
+            setattr(self, name, env.open_db(name.encode(), dupsort=fixed, dupfixed=fixed))
+
+
+def open_environment(index_dir: Path) -> Databases:
+    """Open (create) the environment in `index_dir`.
+
+    Raises StoreError when it cannot be used, with what to do in its detail. May block: another
+    process that creates it at the same moment holds the write lock for a few milliseconds.
+    """
+    index_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        env = lmdb.open(
+            os.fspath(index_dir),
+            map_size=MAP_SIZE,
+            max_dbs=len(DATABASES) + 8,
+            max_readers=MAX_READERS,
+            mode=0o600,
+        )
+        databases = Databases(env)
+        _check_version(databases)
+    except lmdb.Error as e:
+        advice = "check owner, free space and the file system of the index directory"
+        raise StoreError(ErrorKind.INTERNAL, f"cannot open {index_dir}: {e}", advice) from e
+    return databases
+
+
+def _check_version(dbs: Databases) -> None:
+    with dbs.env.begin() as txn:
+        version = txn.get(b"version", db=dbs.meta)
+    if version == SCHEMA_VERSION:
+        return
+    if version is not None:
+        text = f"index has format {version!r}, this program reads {SCHEMA_VERSION!r}"
+        raise StoreError(ErrorKind.INTERNAL, text, "use the matching version of mox")
+    with dbs.env.begin(write=True) as txn:
+        txn.put(b"version", SCHEMA_VERSION, db=dbs.meta, overwrite=False)
