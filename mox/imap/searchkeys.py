@@ -1,0 +1,168 @@
+"""Search programs as values: what SEARCH asks for, after parsing.
+
+RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 7162 §3.1.5 (MODSEQ), RFC 5032 (OLDER, YOUNGER).
+The grammar makes them, mox.imap.search evaluates them. Flag-like keys (SEEN, UNKEYWORD, …) are
+all `HasFlag`, negated by `Not`; FROM, SUBJECT and so on are all `Header`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+
+from mox.imap.sequence import SequenceSet
+
+
+class Comparison(Enum):
+    """How a date key compares."""
+
+    BEFORE = "before"
+    ON = "on"
+    SINCE = "since"
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every message."""
+
+
+@dataclass(frozen=True, slots=True)
+class HasFlag:
+    """Messages with a system flag ("\\\\Seen", as spelled by the RFC) or keyword (as written)."""
+
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """Messages that this session was the first to be told about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Messages whose header field `name` (lower case) contains `value`; empty: has the field."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Header or body contains `value`."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedDate:
+    """INTERNALDATE, by the calendar date in its own zone."""
+
+    comparison: Comparison
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class SentDate:
+    """The Date header field, by the calendar date as written there."""
+
+    comparison: Comparison
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Larger:
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Smaller:
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Older:
+    """INTERNALDATE at least so long ago."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Younger:
+    """INTERNALDATE at most so long ago."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModSeq:
+    """Messages with a modseq of at least `modseq`."""
+
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uids:
+    uids: SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Message sequence numbers; "$" too, which names messages whatever their numbering."""
+
+    numbers: SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    key: SearchKey
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    keys: tuple[SearchKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    keys: tuple[SearchKey, ...]
+
+
+SearchKey = (
+    All
+    | HasFlag
+    | Recent
+    | Header
+    | Body
+    | Text
+    | ReceivedDate
+    | SentDate
+    | Larger
+    | Smaller
+    | Older
+    | Younger
+    | ModSeq
+    | Uids
+    | Numbers
+    | Not
+    | Or
+    | And
+)
+
+
+def uses_modseq(key: SearchKey) -> bool:
+    """Tell whether MODSEQ occurs: it enables CONDSTORE and adds MODSEQ to the answer."""
+    match key:
+        case ModSeq():
+            return True
+        case Not(inner):
+            return uses_modseq(inner)
+        case Or(keys) | And(keys):
+            return any(uses_modseq(each) for each in keys)
+        case _:
+            return False
