@@ -139,4 +139,3 @@ def parse_free_text(text: str) -> None:
     """Check the argument of VRFY and EXPN: a string, perhaps SMTPUTF8 (RFC 6531 §3.7.4.2)."""
     if not text.strip():
         raise syntax_error("expected an argument")
-

@@ -47,9 +47,7 @@ class Trigger(Enum):
 
 
 # States in which the machine reads command lines.
-COMMAND_STATES = frozenset(
-    {State.CONNECTED, State.READY, State.MAIL, State.RCPT, State.CHUNKS}
-)
+COMMAND_STATES = frozenset({State.CONNECTED, State.READY, State.MAIL, State.RCPT, State.CHUNKS})
 TRANSACTION_STATES = frozenset({State.MAIL, State.RCPT, State.CHUNKS, State.DATA, State.BDAT})
 
 ALLOWED: dict[str, frozenset[State]] = {
