@@ -76,7 +76,7 @@ class _Sink:
         self.packages: dict[str, _Package] = {}
         self.stream: Stream | None = None
         self.human = False
-        self.count: Callable[[Level], None] | None = None
+        self.count: Callable[[str], None] | None = None
 
     def package(self, name: str) -> _Package:
         found = self.packages.get(name)
@@ -86,7 +86,7 @@ class _Sink:
 
     def write(self, level: Level, line: str) -> None:
         if self.count is not None:
-            self.count(level)
+            self.count(_NAMES[level])
         stream = self.stream or sys.stderr
         try:
             stream.write(line)
@@ -124,8 +124,8 @@ def levels() -> tuple[str, dict[str, str]]:
     return _NAMES[_sink.default], {name: _NAMES[level] for name, level in _sink.levels.items()}
 
 
-def count_lines(count: Callable[[Level], None] | None) -> None:
-    """Call `count` with the level of each line written: for metrics."""
+def count_lines(count: Callable[[str], None] | None) -> None:
+    """Call `count` with the level's name for each line written: for metrics."""
     _sink.count = count
 
 
@@ -176,10 +176,12 @@ class Logger:
         if self._package.level <= Level.ERROR:
             self._emit(Level.ERROR, message, err, f)
 
-    def exception(self, message: str, *, err: BaseException | None = None, **f: object) -> None:
+    def exception(
+        self, message: str, *, err: BaseException | str | None = None, **f: object
+    ) -> None:
         """An error line with the stack of `err`, or of the exception being handled."""
         err = err if err is not None else sys.exception()
-        if err is not None:
+        if isinstance(err, BaseException):
             f["stack"] = "".join(traceback.format_exception(err)).rstrip()
         self._emit(Level.ERROR, message, err, f)
 

@@ -50,6 +50,22 @@ def histogram(
     return Histogram(name, help, labels, buckets=buckets)
 
 
+PANICS: Final = counter(
+    "mox_panic_total", "Exceptions that nothing expected, by package.", ("pkg",)
+)
+_LINES: Final = {
+    level: counter(f"mox_logging_level_{level}_total", f"Log lines of level {level}.")
+    for level in ("info", "warn", "error")
+}
+
+
+def count_log_line(level: str) -> None:
+    """Count a log line that was written; see `logfmt.count_lines`."""
+    lines = _LINES.get(level)
+    if lines is not None:
+        lines.inc()
+
+
 def exposition() -> bytes:
     """All metrics in Prometheus' text format; reads every process's files."""
     if DIRECTORY_VARIABLE not in os.environ:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 from gevent.event import Event
 
 from mox import logfmt
+from mox.address import parse_domain
 
 if TYPE_CHECKING:
     from mox.config import Config
+    from mox.serving.certificates import Certificates
     from mox.serving.limits import Limits
     from mox.store import Store
     from mox.store.bells import Bells
@@ -58,14 +60,19 @@ class Context:
         listens: Sequence[Listen] = (),
         localserve: bool = False,
         bells: Bells | None = None,
+        certificates: Certificates | None = None,
         announce: Callable[[], None] | None = None,
     ) -> None:
-        """`slot` is unique among the processes alive; `announce` tells the supervisor."""
+        """`slot` is unique among the processes alive; `announce` tells the supervisor.
+
+        `certificates` were read before root rights were given up; None offers no TLS.
+        """
         self.kind = kind
         self.slot = slot
         self.listens = list(listens)
         self.localserve = localserve
         self.bells = bells
+        self.certificates = certificates
         self.stopping = Event()
         self.log = logfmt.logger(kind)
         self._config_source = config_source
@@ -85,7 +92,7 @@ class Context:
     @property
     def hostname(self) -> str:
         """Our host name in ASCII form, as it stands in greetings."""
-        return self.config.static.hostname_domain.ascii
+        return parse_domain(self.config.static.hostname).ascii
 
     @property
     def store(self) -> Store:
@@ -100,9 +107,10 @@ class Context:
     def limits(self) -> Limits:
         """The limits that all workers share, opened at first use."""
         if self._limits is None:
-            from mox.serving.limits import open_limits
+            from mox.serving.limits import Limits
+            from mox.store.ephemeral import open_ephemeral
 
-            self._limits = open_limits(self)
+            self._limits = Limits(open_ephemeral(self.data_dir), self.slot)
         return self._limits
 
     def ready(self) -> None:
@@ -110,3 +118,9 @@ class Context:
         announce, self._announce = self._announce, None
         if announce is not None:
             announce()
+
+    def close(self) -> None:
+        """Close what was opened, after the last use."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None

@@ -1,0 +1,131 @@
+"""What happens in a forked process until its kind's code runs, and when that ends."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import NoReturn
+
+import gevent
+import gevent.hub
+from setproctitle import setproctitle
+
+from mox import logfmt, metrics
+from mox.serving.context import Context, Listen
+from mox.store.bells import Bells
+from mox.supervisor.kinds import Run
+from mox.supervisor.privileges import become, end_with_parent
+from mox.supervisor.settings import Settings
+from mox.supervisor.wakeup import announce
+from mox.supervisor.worker import Worker
+
+# A worker that outlives the supervisor has nobody to kill it: its own alarm does, this late.
+_ALARM_MARGIN_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a child is to become."""
+
+    worker: Worker
+    run: Run
+    settings: Settings
+    listens: list[Listen]
+    bells: list[int]
+    slot: int
+    ready_fd: int
+    parent: int
+    close: Callable[[], None]
+    """Closes what only the supervisor and other workers use."""
+
+
+def run_child(job: Job) -> NoReturn:
+    """Be a worker; called in the forked process with signals blocked, and never returns."""
+    log = logfmt.logger("serve")
+    status = 1
+    try:
+        ctx = _become_worker(job)
+        job.run(ctx)
+        ctx.close()
+        status = 0
+        if not ctx.stopping.is_set():
+            log.error("worker ended without being told to", worker=str(job.worker))
+    except SystemExit as exc:
+        status = exc.code if isinstance(exc.code, int) else 1
+    except BaseException as exc:  # the border of the process: nothing may return into the parent
+        metrics.PANICS.labels("serve").inc()
+        log.exception("worker failed", err=exc, worker=str(job.worker), pid=os.getpid())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Not sys.exit: what the supervisor registered to run at its exit is not ours.
+        os._exit(status)
+
+
+def _become_worker(job: Job) -> Context:
+    # Its own process group: Ctrl-C in a terminal is for the supervisor, which then tells us.
+    os.setpgid(0, 0)
+    setproctitle(f"mox: {job.worker}")
+    job.close()
+    become(job.settings.identity)
+    end_with_parent(job.parent)
+    faulthandler.enable()
+    gevent.reinit()
+    _log_failed_greenlets()
+    logfmt.count_lines(metrics.count_log_line)
+    pid = os.getpid()
+    ctx = Context(
+        kind=job.worker.kind.name,
+        slot=job.slot,
+        config_source=job.settings.config_source,
+        listens=[_own(listen) for listen in job.listens],
+        localserve=job.settings.localserve,
+        bells=Bells(job.bells, job.slot),
+        certificates=job.settings.certificates,
+        announce=lambda: announce(job.ready_fd, pid),
+    )
+    _obey_signals(ctx, job.settings.grace_s)
+    return ctx
+
+
+def _own(listen: Listen) -> Listen:
+    """The same listening socket as one of gevent's."""
+    sock = socket.socket(fileno=listen.sock.detach())
+    sock.setblocking(False)
+    return Listen(listen.listener, listen.service, sock, listen.implicit_tls, listen.port)
+
+
+def _obey_signals(ctx: Context, grace_s: float) -> None:
+    def stop() -> None:
+        if not ctx.stopping.is_set():
+            signal.alarm(int(grace_s) + _ALARM_MARGIN_S)
+            ctx.stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        gevent.signal_handler(number, stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGUSR2, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _log_failed_greenlets() -> None:
+    """Have gevent write the stack of a greenlet that failed as one log line of ours."""
+    log = logfmt.logger("serve")
+
+    def print_exception(
+        context: object,
+        kind: type[BaseException] | None,
+        value: BaseException | str | None,
+        stack: TracebackType | None,
+    ) -> None:
+        metrics.PANICS.labels("serve").inc()
+        log.exception("greenlet failed", err=value, greenlet=repr(context), pid=os.getpid())
+
+    gevent.get_hub().print_exception = print_exception  # type: ignore[method-assign]
