@@ -209,7 +209,7 @@ class Outgoing:
             entries: int = txn.stat(self._dbs.queue)["entries"]
         return entries
 
-    def messages(self, after: QueueId = QueueId(0), limit: int = 0) -> list[QueueMessage]:
+    def messages(self, after: int = 0, limit: int = 0) -> list[QueueMessage]:
         """Return live messages with ids above `after`, ascending; all when `limit` is 0."""
         return [_decode(value) for value in self._values(self._dbs.queue, after, limit)]
 
@@ -250,7 +250,7 @@ class Outgoing:
 
     # ---- retired messages
 
-    def retired(self, after: QueueId = QueueId(0), limit: int = 0) -> list[RetiredMessage]:
+    def retired(self, after: int = 0, limit: int = 0) -> list[RetiredMessage]:
         """Return retired messages with ids above `after`, ascending; all when `limit` is 0."""
         return [_decode_retired(value) for value in self._values(self._dbs.retired, after, limit)]
 
@@ -309,7 +309,7 @@ class Outgoing:
         with self._dbs.env.begin() as txn, txn.cursor(db=self._dbs.queue_file) as cursor:
             return _has_file(cursor, file)
 
-    def _values(self, db: lmdb._Database, after: QueueId, limit: int) -> Iterator[bytes]:
+    def _values(self, db: lmdb._Database, after: int, limit: int) -> Iterator[bytes]:
         with self._dbs.env.begin() as txn, txn.cursor(db=db) as cursor:
             cursor.set_range(_ID.pack(after + 1))
             values = cursor.iternext(keys=False)
