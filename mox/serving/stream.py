@@ -1,46 +1,42 @@
 """A byte stream over one socket, plain or TLS, for servers and clients under gevent.
 
-It owns its socket: nothing else may read or write it. One greenlet uses a stream at a time.
+A stream owns its socket: nothing else may read or write it, and one greenlet uses a stream
+at a time. It works on the raw socket and the loop's watchers: an idle stream costs no
+greenlet of its own, no file object and no buffer.
 """
 
 from __future__ import annotations
 
+import _socket
+import contextlib
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from mox.errors import MoxError
+import gevent
+from gevent.hub import get_hub
+
+from mox.serving.errors import ConnectionDraining, ConnectionLost, ConnectionTimeout
+from mox.serving.networks import endpoint
+from mox.serving.parking import READ, WRITE, Event, Wake, interrupt, new_waiter, park
+from mox.serving.pieces import Bytes, pieces
+from mox.tlsio.client import ClientContext
+from mox.tlsio.contexts import ServerContext
+from mox.tlsio.errors import TLSError
+from mox.tlsio.session import ChannelBinding, TLSInfo, TLSSession
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv6Address
+    from gevent._types import _IoWatcher as IoWatcher
+    from gevent.hub import Waiter
 
-    from mox.tlsio.contexts import ClientContext, ServerContext
-    from mox.tlsio.session import TLSInfo
-
-
-class ConnectionLost(MoxError):
-    """The peer went away, reset the connection or broke TLS; nothing more can be sent."""
-
-
-class ConnectionTimeout(MoxError):
-    """The peer did not send, or did not take, bytes in the time it was given."""
-
-
-class ConnectionDraining(MoxError):
-    """The process drains and the connection is between commands: say goodbye and return."""
-
-
-class Wake:
-    """A bell for `Stream.wait`: ring it from the loop's thread (a store callback, a greenlet)."""
-
-    __slots__ = ()
-
-    def ring(self) -> None:
-        """Make the stream's current or next `wait` return "wake". Rings before that merge."""
-        raise NotImplementedError
-
-    def clear(self) -> None:
-        """Forget a ring that no `wait` has reported yet."""
-        raise NotImplementedError
+_RECV_BYTES = 65536
+# Reads in a row that found data waiting before others get a turn.
+_FAIR_STREAK = 16
+# Slow mode: a second before each read; a byte a second until so much of the limit is left.
+_SLOW_STEP_S = 1.0
+_SLOW_RESERVE_S = 5.0
+SEND_TIMEOUT_S = 30.0
+HANDSHAKE_TIMEOUT_S = 60.0
 
 
 class Stream:
@@ -48,34 +44,71 @@ class Stream:
 
     `remote_ip` is an address object; IPv4-mapped IPv6 addresses appear as IPv4.
     `bytes_received` and `bytes_sent` count protocol bytes (after decryption).
+    `slow` makes a nuisance wait (tarpit): reads are delayed, writes drip.
     """
 
-    __slots__ = ()
+    __slots__ = (
+        "_ended",
+        "_interruptible",
+        "_pending",
+        "_session",
+        "_sock",
+        "_streak",
+        "_watcher",
+        "bytes_received",
+        "bytes_sent",
+        "draining",
+        "local_ip",
+        "local_port",
+        "remote_ip",
+        "remote_port",
+        "slow",
+        "tls",
+    )
 
-    remote_ip: IPv4Address | IPv6Address
-    remote_port: int
-    local_ip: IPv4Address | IPv6Address
-    local_port: int
-    tls: TLSInfo | None
-    bytes_received: int
-    bytes_sent: int
-    slow: bool
+    def __init__(self, sock: _socket.socket) -> None:
+        """Take over a connected socket. Raises ConnectionLost when it is gone already."""
+        self._sock: _socket.socket | None = sock
+        self._watcher: IoWatcher | None = None
+        self._session: TLSSession | None = None
+        self._pending = b""
+        self._ended = False
+        self._interruptible: Waiter[Event] | None = None
+        self._streak = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.slow = False
+        self.draining = False
+        self.tls: TLSInfo | None = None
+        try:
+            sock.setblocking(False)
+            self.remote_ip, self.remote_port = endpoint(sock.getpeername())
+            self.local_ip, self.local_port = endpoint(sock.getsockname())
+        except OSError as e:
+            raise ConnectionLost(str(e)) from e
+
+    # Reading.
 
     def recv(self, timeout_s: float, *, idle: bool = False) -> bytes:
-        """Return the next bytes (at most 64 KB), b"" at the end of the stream.
+        """Return the next bytes (at most about 64 KB), b"" at the end of the stream.
 
         `idle=True` means "waiting for the next command": then, and only then, draining
         interrupts the wait. Raises ConnectionTimeout, ConnectionLost, ConnectionDraining.
         """
-        raise NotImplementedError
-
-    def send(self, data: bytes | Sequence[bytes], timeout_s: float = 30.0) -> None:
-        """Send all of `data`; return when the kernel has it.
-
-        The time limit is for the peer to take *something*: a slow reader of a large answer
-        is not cut off while it reads. Raises ConnectionTimeout, ConnectionLost.
-        """
-        raise NotImplementedError
+        if self.slow and not self.draining:
+            self.sleep(_SLOW_STEP_S)
+        deadline = 0.0
+        while not (idle and self.draining):
+            if self._fill():
+                data, self._pending = self._pending, b""
+                return data
+            now = self.clock()
+            deadline = deadline or now + timeout_s
+            if idle:
+                self._release_memory()
+            if self._park(READ, deadline - now, interruptible=idle) == "timeout":
+                raise ConnectionTimeout(f"nothing received for {timeout_s:g} s")
+        raise ConnectionDraining
 
     def wait(self, timeout_s: float, wake: Wake) -> Literal["readable", "wake", "timeout"]:
         """Wait for bytes (or the end), a ring or the time; starts no greenlet.
@@ -83,39 +116,280 @@ class Stream:
         "readable": `recv` returns at once. "wake" is also returned when draining begins:
         look at `draining`. Raises ConnectionLost.
         """
-        raise NotImplementedError
+        deadline = self.clock() + timeout_s
+        while not self._fill():
+            if wake.rung or self.draining:
+                wake.rung = False
+                return "wake"
+            self._release_memory()
+            event = self._park(READ, deadline - self.clock(), interruptible=True, wake=wake)
+            if event == "timeout":
+                return "timeout"
+        return "readable"
 
-    def start_tls(self, context: ServerContext, timeout_s: float = 60.0) -> None:
+    def _release_memory(self) -> None:
+        if self._session is not None:
+            out = self._session.rest()
+            if out:
+                self._send_raw(out, SEND_TIMEOUT_S)
+
+    def _fill(self) -> bool:
+        """Get bytes or the end into hand without waiting; false: there is nothing yet."""
+        if self._pending or self._ended:
+            return True
+        data = self._take()
+        while data is not None:
+            plain = data if self._session is None else self._decrypt(data)
+            if plain:
+                self._pending = plain
+                self.bytes_received += len(plain)
+                return True
+            if self._ended or not data:
+                self._ended = True
+                return True
+            data = self._take()
+        return False
+
+    def _decrypt(self, data: bytes) -> bytes:
+        session = self._session
+        assert session is not None
+        session.feed(data)
+        try:
+            plain = session.read()
+        except TLSError as e:
+            self._send_alert(session)
+            raise ConnectionLost(f"TLS: {e.reason}") from e
+        self._ended = session.eof
+        if not plain:
+            # Not application data: there may be an answer to give (a key update).
+            self._send_raw(session.outgoing(), SEND_TIMEOUT_S)
+        return plain
+
+    def _take(self) -> bytes | None:
+        """Read the socket once; None: nothing there."""
+        sock = self._socket()
+        try:
+            data = sock.recv(_RECV_BYTES)
+        except BlockingIOError:
+            self._streak = 0
+            return None
+        except OSError as e:
+            raise ConnectionLost(e.strerror or str(e)) from e
+        self._streak += 1
+        if self._streak >= _FAIR_STREAK:
+            # A fast sender must not keep the loop from the other connections.
+            self._streak = 0
+            gevent.sleep(0)
+        return data
+
+    # Writing.
+
+    def send(self, data: Bytes | Sequence[Bytes], timeout_s: float = SEND_TIMEOUT_S) -> None:
+        """Send all of `data`; return when the kernel has it.
+
+        The time limit is for the peer to take *something*: a slow reader of a large answer
+        is not cut off while it reads. Raises ConnectionTimeout, ConnectionLost.
+        """
+        if self.slow and not self.draining:
+            self._send_slowly(b"".join(pieces(data)), timeout_s)
+            return
+        for piece in pieces(data):
+            self._send_piece(piece, timeout_s)
+
+    def _send_piece(self, piece: Bytes, timeout_s: float) -> None:
+        session = self._session
+        if session is None:
+            self._send_raw(piece, timeout_s)
+        else:
+            try:
+                session.write(piece)
+            except TLSError as e:
+                raise ConnectionLost(f"TLS: {e.reason}") from e
+            self._send_raw(session.outgoing(), timeout_s)
+        self.bytes_sent += len(piece)
+
+    def _send_slowly(self, data: bytes, timeout_s: float) -> None:
+        drip_until = self.clock() + timeout_s - _SLOW_RESERVE_S
+        sent = 0
+        while sent < len(data) and self.clock() < drip_until:
+            self._send_piece(data[sent : sent + 1], timeout_s)
+            sent += 1
+            self.sleep(_SLOW_STEP_S)
+        if sent < len(data):
+            self._send_piece(data[sent:], timeout_s)
+
+    def _send_raw(self, data: Bytes, timeout_s: float) -> None:
+        sock = self._socket()
+        while data:
+            try:
+                sent = sock.send(data)
+            except BlockingIOError:
+                if self._park(WRITE, timeout_s) == "timeout":
+                    raise ConnectionTimeout(f"nothing taken for {timeout_s:g} s") from None
+                continue
+            except OSError as e:
+                raise ConnectionLost(e.strerror or str(e)) from e
+            if sent == len(data):
+                return
+            data = memoryview(data)[sent:]
+
+    # TLS.
+
+    def start_tls(self, context: ServerContext, timeout_s: float = HANDSHAKE_TIMEOUT_S) -> None:
         """Do the server side of a handshake; call after the go-ahead reply has been sent.
 
-        Raises ConnectionLost (with the reason) when it fails, also when bytes from the peer
-        arrived before the handshake and were read but not handed out.
+        Raises ConnectionLost (with the reason) when it fails, also when bytes that arrived
+        before the handshake have not been handed out; ConnectionTimeout.
         """
-        raise NotImplementedError
+        # RFC 3207 §4, RFC 9051 §11.1: what came in plain text must not be taken as protected.
+        if self._pending:
+            raise ConnectionLost("client sent data before the TLS handshake")
+        try:
+            self._handshake(TLSSession(context), timeout_s)
+        except TLSError as e:
+            raise ConnectionLost(f"TLS handshake: {e.reason}") from e
 
     def start_tls_client(
-        self, context: ClientContext, server_name: str, timeout_s: float = 60.0
-    ) -> None:
-        """Do the client side of a handshake. Raises TLSError (mox.tlsio), ConnectionLost, ConnectionTimeout."""
-        raise NotImplementedError
+        self, context: ClientContext, server_name: str, timeout_s: float = HANDSHAKE_TIMEOUT_S
+    ) -> TLSSession:
+        """Do the client side of a handshake; the session returned tells about the server.
 
-    def channel_binding(
-        self, kind: Literal["tls-exporter", "tls-unique", "tls-server-end-point"]
-    ) -> bytes | None:
+        Raises TLSError (protocol or certificate), ConnectionLost, ConnectionTimeout.
+        """
+        if self._pending:
+            raise ConnectionLost("server sent data before the TLS handshake")
+        session = TLSSession(context, server_name)
+        self._handshake(session, timeout_s)
+        return session
+
+    def start_tls_at_once(
+        self, context: ServerContext, timeout_s: float = HANDSHAKE_TIMEOUT_S
+    ) -> None:
+        """Like `start_tls` on a port that speaks TLS from the first byte."""
+        session = TLSSession(context)
+        if self._pending:
+            session.feed(self._pending)
+            self._pending = b""
+        try:
+            self._handshake(session, timeout_s)
+        except TLSError as e:
+            raise ConnectionLost(f"TLS handshake: {e.reason}") from e
+
+    def _handshake(self, session: TLSSession, timeout_s: float) -> None:
+        deadline = self.clock() + timeout_s
+        while not self._handshake_step(session):
+            data = self._take()
+            while data is None:
+                if self._park(READ, deadline - self.clock()) == "timeout":
+                    raise ConnectionTimeout(f"no TLS handshake within {timeout_s:g} s")
+                data = self._take()
+            session.feed(data)
+        self._session = session
+        self.tls = session.info()
+        # What came with the last handshake message is application data already.
+        self._pending = session.read()
+        self._ended = session.eof
+        self.bytes_received += len(self._pending)
+
+    def _handshake_step(self, session: TLSSession) -> bool:
+        try:
+            done = session.handshake()
+        except TLSError:
+            self._send_alert(session)
+            raise
+        out = session.outgoing()
+        if out:
+            self._send_raw(out, SEND_TIMEOUT_S)
+        return done
+
+    def _send_alert(self, session: TLSSession) -> None:
+        """Tell the peer why TLS ended, if that takes no waiting."""
+        with contextlib.suppress(OSError):
+            self._socket().send(session.outgoing())
+
+    @property
+    def session(self) -> TLSSession | None:
+        """The TLS session, for certificates and verdicts; None in plain text."""
+        return self._session
+
+    def channel_binding(self, kind: ChannelBinding) -> bytes | None:
         """Return the binding data of RFC 9266 / RFC 5929, None where it does not exist."""
-        raise NotImplementedError
+        return None if self._session is None else self._session.channel_binding(kind)
+
+    # Life.
+
+    def unread(self, data: bytes) -> None:
+        """Put bytes back that `recv` gave and that belong to what comes next."""
+        self._pending = data + self._pending
+
+    def drain(self) -> None:
+        """Tell the stream's greenlet that the process stops (see `recv`, `wait`)."""
+        self.draining = True
+        if self._interruptible is not None:
+            interrupt(self._interruptible)
 
     def close(self) -> None:
         """Close without waiting: close_notify if it fits, then the socket. Harmless twice."""
-        raise NotImplementedError
+        sock, self._sock = self._sock, None
+        if sock is None:
+            return
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
+        # What the peer has not taken by now it does not get: a peer that is gone is no error.
+        with contextlib.suppress(OSError):
+            if self._session is not None:
+                self._session.close()
+                sock.send(self._session.outgoing())
+            sock.shutdown(_socket.SHUT_WR)
+            # Bytes left unread would turn the end into a reset, which can eat the last reply.
+            sock.recv(_RECV_BYTES)
+        self._session = None
+        sock.close()
 
+    def _socket(self) -> _socket.socket:
+        if self._sock is None:
+            raise ConnectionLost("connection is closed")
+        return self._sock
 
-def dial(
-    ip: IPv4Address | IPv6Address,
-    port: int,
-    *,
-    timeout_s: float,
-    source: IPv4Address | IPv6Address | None = None,
-) -> Stream:
-    """Connect to an address. Raises ConnectionTimeout, ConnectionLost (refused, unreachable)."""
-    raise NotImplementedError
+    def _park(
+        self,
+        events: int,
+        timeout_s: float,
+        *,
+        interruptible: bool = False,
+        wake: Wake | None = None,
+    ) -> Event:
+        waiter = new_waiter()
+        if interruptible:
+            self._interruptible = waiter
+        if wake is not None:
+            wake.waiter = waiter
+        watcher = self._watcher_for(events)
+        try:
+            return park(waiter, watcher, timeout_s)
+        finally:
+            self._interruptible = None
+            if wake is not None:
+                wake.waiter = None
+            if watcher is not self._watcher:
+                watcher.close()
+
+    def _watcher_for(self, events: int) -> IoWatcher:
+        """Return the watcher for reading, which is kept, or a new one for writing."""
+        fd = self._socket().fileno()
+        if events != READ:
+            return get_hub().loop.io(fd, events)
+        if self._watcher is None:
+            self._watcher = get_hub().loop.io(fd, events)
+        return self._watcher
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        """Sleep, for slow mode; tests put their own in."""
+        gevent.sleep(seconds)
+
+    @staticmethod
+    def clock() -> float:
+        """Return monotonic seconds; tests put their own in."""
+        return time.monotonic()

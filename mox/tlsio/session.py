@@ -161,14 +161,17 @@ class TLSSession:
             # The session failed before: there is nobody to say goodbye to.
             self.eof = True
 
-    def rest(self) -> None:
-        """Give memory back before a long wait: call only when read and outgoing are exhausted.
+    def rest(self) -> bytes:
+        """Give memory back before a long wait, after `read` gave b""; returns what to send.
 
         OpenSSL's memory buffers keep the largest size they ever had, up to 40 KB a session.
         """
-        if self._largest > _KEEP_BYTES:
-            _replace_buffers(self._connection)
-            self._largest = 0
+        if self._largest <= _KEEP_BYTES:
+            return b""
+        out = self.outgoing()
+        _replace_buffers(self._connection)
+        self._largest = 0
+        return out
 
     def info(self) -> TLSInfo:
         """Say what was agreed."""

@@ -1,0 +1,58 @@
+"""Waiting on the loop for a socket, a bell or the time, without helper greenlets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from gevent.hub import Waiter, get_hub
+
+if TYPE_CHECKING:
+    from gevent._types import _IoWatcher as IoWatcher
+
+READ, WRITE = 1, 2
+
+Event = Literal["ready", "timeout", "interrupt"]
+
+
+class Wake:
+    """A bell for `Stream.wait`: ring it on the loop's thread (a store callback, a greenlet)."""
+
+    __slots__ = ("rung", "waiter")
+
+    def __init__(self) -> None:
+        self.rung = False
+        self.waiter: Waiter[Event] | None = None
+
+    def ring(self) -> None:
+        """Make the stream's current or next `wait` return "wake". Rings before that merge."""
+        if not self.rung:
+            self.rung = True
+            if self.waiter is not None:
+                interrupt(self.waiter)
+
+    def clear(self) -> None:
+        """Forget a ring that no `wait` has reported yet."""
+        self.rung = False
+
+
+def new_waiter() -> Waiter[Event]:
+    """Return what `park` waits with; pass it to `interrupt` to end that wait early."""
+    return Waiter(get_hub())
+
+
+def interrupt(waiter: Waiter[Event]) -> None:
+    """End the wait of another greenlet; without effect if it has ended already."""
+    # Only the hub may switch into a waiting greenlet.
+    get_hub().loop.run_callback(waiter.switch, "interrupt")
+
+
+def park(waiter: Waiter[Event], watcher: IoWatcher, timeout_s: float) -> Event:
+    """Let the loop go on until the watcher fires, somebody interrupts, or time is up."""
+    timer = get_hub().loop.timer(max(timeout_s, 0.0))
+    try:
+        watcher.start(waiter.switch, "ready")
+        timer.start(waiter.switch, "timeout")
+        return waiter.get()
+    finally:
+        timer.close()
+        watcher.stop()
