@@ -15,8 +15,7 @@ INITIAL_STATE = struct.pack("<4I", 0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x1032547
 _MASK = 0xFFFFFFFF
 # RFC 1321 §3.4: T[i] = 4294967296 times abs(sin(i))
 _SINES = [int(abs(math.sin(i)) * 2**32) for i in range(1, 65)]
-_SHIFTS = [s for row in ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))
-           for s in row * 4]  # fmt: skip
+_SHIFTS = (7, 12, 17, 22) * 4 + (5, 9, 14, 20) * 4 + (4, 11, 16, 23) * 4 + (6, 10, 15, 21) * 4
 _WORDS = [
     *range(16),
     *((1 + 5 * i) % 16 for i in range(16)),
@@ -51,7 +50,7 @@ def _mix(step: int, b: int, c: int, d: int) -> int:
 
 
 def digest_from(state: bytes, before: int, data: bytes) -> bytes:
-    """Return the MD5 of a message: `before` octets of whole blocks led to `state`, `data` is left."""
+    """Return the MD5 of a message of which `before` octets, whole blocks, have led to `state`."""
     bits = struct.pack("<Q", (before + len(data)) * 8 & 0xFFFFFFFFFFFFFFFF)
     padded = data + b"\x80" + bytes(-(len(data) + 9) % BLOCK) + bits
     for start in range(0, len(padded), BLOCK):
