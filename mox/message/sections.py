@@ -1,0 +1,99 @@
+"""BODY[section] and BINARY[section]: octets out of a message (RFC 9051 §6.4.5, RFC 3516)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mox.message.fields import Data, as_bytes, body_offset, split_lines, to_wire
+from mox.message.parts import NotALeaf, Part, resolve
+from mox.message.reader import parse
+from mox.message.transfer import decode_transfer
+
+What = Literal["", "HEADER", "TEXT", "MIME", "HEADER.FIELDS", "HEADER.FIELDS.NOT"]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What stands in the brackets: `1.2.HEADER.FIELDS (Subject)`."""
+
+    part: tuple[int, ...] = ()
+    what: What = ""
+    fields: tuple[str, ...] = ()
+
+
+def section(data: Data, part: Part | None, spec: Section, *, wire: bool) -> bytes | None:
+    """Return a section in wire form, None when the message has no such part.
+
+    `part` is the whole message, as parsed. It may be None where the section has no part numbers:
+    then the message need not be parsed at all.
+    """
+    if not spec.part:
+        return _message_section(data, 0, len(data), spec, wire)
+    root = part if part is not None else parse(data, wire=wire)
+    target = resolve(root, spec.part)
+    if target is None:
+        return None
+    if spec.what == "":
+        return _cut(data, target.body_start, target.end, wire)
+    if spec.what == "MIME":
+        return _cut(data, target.header_start, target.body_start, wire)
+    # RFC 9051 §6.4.5.1: HEADER and TEXT of a part are those of the message in it.
+    inner = target.message
+    if inner is None:
+        return None
+    return _message_section(data, inner.header_start, inner.end, spec, wire)
+
+
+def _message_section(data: Data, start: int, end: int, spec: Section, wire: bool) -> bytes | None:
+    if spec.what == "":
+        return _cut(data, start, end, wire)
+    if spec.what == "MIME":
+        return None
+    octets = as_bytes(data)
+    body = body_offset(octets, start, end, wire=wire)
+    if spec.what == "TEXT":
+        return _cut(octets, body, end, wire)
+    header = _cut(octets, start, body, wire)
+    if spec.what == "HEADER":
+        return header
+    return header_fields(header, spec.fields, exclude=spec.what == "HEADER.FIELDS.NOT")
+
+
+def header_fields(header: bytes, names: tuple[str, ...], *, exclude: bool) -> bytes:
+    """Return the named fields of a header section in wire form, or all others, and a blank line."""
+    wanted = {name.encode("utf-8", "replace").lower() for name in names}
+    kept = []
+    for line in split_lines(header):
+        name = line.partition(b":")[0].rstrip(b" \t").lower()
+        if (name in wanted) is not exclude:
+            kept.append(line)
+    # RFC 9051 §6.4.5.1: the delimiting blank line is always included.
+    kept.append(b"\r\n")
+    return b"\r\n".join(kept) if len(kept) > 1 else b"\r\n"
+
+
+def _cut(data: Data, start: int, end: int, wire: bool) -> bytes:
+    octets = data if start == 0 and end == len(data) else data[start:end]
+    return as_bytes(octets) if wire else to_wire(as_bytes(octets))
+
+
+def decoded(data: Data, part: Part, numbers: tuple[int, ...], *, wire: bool) -> bytes | None:
+    """Return the decoded content for BINARY[numbers], None when there is no such part.
+
+    Without numbers it is the whole message with its body decoded. Raises NotALeaf and
+    UnknownEncoding.
+    """
+    target = resolve(part, numbers)
+    if target is None:
+        return None
+    if target.children or target.message is not None:
+        if numbers:
+            raise NotALeaf("binary content exists for leaf parts only")
+        return _cut(data, part.header_start, part.end, wire)
+    content = decode_transfer(_cut(data, target.body_start, target.end, wire), target.encoding)
+    if numbers:
+        return content
+    header = _cut(data, part.header_start, part.body_start, wire)
+    # RFC 3516 §4.3: the encoding is removed, so its name must not be shown.
+    return header_fields(header, ("Content-Transfer-Encoding",), exclude=True) + content
