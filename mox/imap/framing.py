@@ -1,0 +1,350 @@
+"""The incremental reader: octets in, events out.
+
+RFC 9051 §2.2, §4.3 (literals), RFC 7888 (LITERAL+), RFC 3516 (literal8), RFC 3502 (MULTIAPPEND).
+The shell feeds what it receives and then asks for events until there is none:
+
+    reader.feed(data)
+    while (event := reader.next_event()) is not None: …
+
+Act on one event before asking for the next: `utf8`, `limits` and expect_line() take effect there.
+After NeedContinuation and AppendStart the reader waits for accept_literal() or refuse_literal().
+An APPEND gives, per message, AppendStart, LiteralChunk…, LiteralEnd, and in the end AppendEnd.
+After LineTooLong or Fatal there are no further events. The reader holds no more than one command
+and what it was fed beyond that; feed again only when next_event() gave None.
+
+>>> reader = Reader()
+>>> reader.feed(b"a1 login jane {6+}\\r\\nsecret\\r\\n")
+>>> reader.next_event()
+CommandReady(command=Login(tag='a1', username='jane'))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mox.imap.events import (
+    AppendEnd,
+    AppendStart,
+    BadCharset,
+    BadCommand,
+    CommandReady,
+    Event,
+    Fatal,
+    LineTooLong,
+    LiteralChunk,
+    LiteralEnd,
+    NeedContinuation,
+    RawLine,
+)
+from mox.imap.grammar.append import message_head
+from mox.imap.grammar.command import APPEND, read_arguments, read_name, read_tag
+from mox.imap.grammar.cursor import (
+    MAX_NUMBER64,
+    CharsetFailure,
+    Cursor,
+    Literal,
+    SyntaxFailure,
+)
+from mox.imap.grammar.mailbox import mailbox
+from mox.imap.limits import LIMITS, Limits
+from mox.imap.linebuffer import LineBuffer, LineOverflow
+from mox.imap.literalmark import LiteralMark, split_mark
+
+
+class _Again:
+    """A step made progress without an event."""
+
+
+_AGAIN = _Again()
+_Result = Event | _Again | None
+
+# Events that end a command whose rest is only read to be dropped.
+_Verdict = BadCommand | AppendEnd
+
+
+@dataclass(slots=True)
+class _Partial:
+    """The command being read."""
+
+    text: bytearray = field(default_factory=bytearray)  # NUL where each literal stood
+    literals: list[Literal] = field(default_factory=list)
+    tag: str = "*"
+    name: str = ""
+    arguments_at: int = 0  # in `text`
+    line_octets: int = 0
+    literal_count: int = 0
+    literal_octets: int = 0
+    # Set once the command is lost: what to tell when its last octet has been read.
+    verdict: _Verdict | None = None
+    swallow_left: int = 0
+    # Set once the part of an APPEND before its first message is read.
+    mailbox: str | None = None
+    messages: int = 0
+    in_utf8: bool = False  # a message in UTF8 (…), its ")" not read yet
+
+    def cursor(self, reader: Reader) -> Cursor:
+        text = bytes(self.text)
+        return Cursor(text, self.literals, reader.utf8, reader.limits, self.arguments_at)
+
+
+class Reader:
+    """Turns the client's octets into events; raises nothing on any input."""
+
+    def __init__(self, limits: Limits = LIMITS, *, utf8: bool = False) -> None:
+        self.limits = limits
+        self.utf8 = utf8
+        self._buffer = LineBuffer()
+        self._partial = _Partial()
+        self._step: Callable[[], _Result] = self._line
+        # The literal announced last, what is still to come of it, and what came when it is kept.
+        self._mark = LiteralMark(0, sync=False, binary=False)
+        self._remaining = 0
+        self._collected = bytearray()
+        self._raw_limit = 0
+
+    # ---- what the shell calls ----------------------------------------------------------------
+
+    def feed(self, data: bytes) -> None:
+        """Add received octets."""
+        self._buffer.feed(data)
+
+    def next_event(self) -> Event | None:
+        """Give the next event; None when more octets or an answer from the shell are needed."""
+        while True:
+            result = self._step()
+            if not isinstance(result, _Again):
+                return result
+
+    def accept_literal(self) -> None:
+        """Go on after NeedContinuation or AppendStart; `+ ` is sent when the client waits."""
+        assert self._step == self._wait
+        self._begin_literal()
+
+    def refuse_literal(self) -> None:
+        """Give up the command after NeedContinuation or AppendStart, or amid a message's data.
+
+        After NeedContinuation the command is over: the shell answers it. In an APPEND, AppendEnd
+        follows when the rest of the command has gone by: the shell answers then.
+        """
+        partial = self._partial
+        waiting = self._step == self._wait
+        assert waiting or self._step == self._stream
+        if partial.mailbox is None:
+            self._reset()
+            return
+        partial.verdict = AppendEnd(partial.tag, refused=True)
+        partial.swallow_left = self.limits.append_swallow
+        if waiting and self._mark.sync:
+            self._step = self._complete
+        elif waiting:
+            self._swallow_or_give_up(self._mark.size)
+        else:
+            self._swallow_or_give_up(self._remaining)
+
+    def expect_line(self, limit: int = 16 * 1024) -> None:
+        """Make the next event a RawLine: AUTHENTICATE's continuation, IDLE's DONE."""
+        assert self._step == self._line and not self._partial.line_octets
+        self._raw_limit = limit
+        self._step = self._raw_line
+
+    def take_rest(self) -> bytes:
+        """Take the octets behind the last command: after STARTTLS (to drop) or COMPRESS."""
+        return self._buffer.drain()
+
+    @property
+    def at_command_start(self) -> bool:
+        """Whether nothing of a next command has been received."""
+        return self._step == self._line and not self._partial.line_octets and not self._buffer
+
+    # ---- steps: each does one thing and gives an event, None to wait for more, or _AGAIN -------
+
+    def _line(self) -> _Result:
+        partial = self._partial
+        try:
+            line = self._buffer.take_line(self.limits.line - partial.line_octets)
+        except LineOverflow:
+            return self._close(LineTooLong())
+        if line is None:
+            return None
+        partial.line_octets += len(line) + 1
+        text, mark = split_mark(line)
+        if partial.verdict is None:
+            problem = self._add_text(text)
+            if problem is not None:
+                return self._lose(problem, mark)
+        return self._complete() if mark is None else self._announced(mark)
+
+    def _raw_line(self) -> _Result:
+        try:
+            line = self._buffer.take_line(self._raw_limit)
+        except LineOverflow:
+            return self._close(LineTooLong())
+        if line is None:
+            return None
+        self._step = self._line
+        return RawLine(line)
+
+    def _wait(self) -> _Result:
+        return None
+
+    def _collect(self) -> _Result:
+        data = self._buffer.take(self._remaining)
+        self._collected += data
+        self._remaining -= len(data)
+        if self._remaining:
+            return None
+        self._partial.text.append(0)
+        self._partial.literals.append(Literal(bytes(self._collected), self._mark.binary))
+        self._collected.clear()
+        self._step = self._line
+        return _AGAIN
+
+    def _stream(self) -> _Result:
+        if self._remaining:
+            data = self._buffer.take(self._remaining)
+            self._remaining -= len(data)
+            return LiteralChunk(data) if data else None
+        self._step = self._line
+        return LiteralEnd()
+
+    def _swallow(self) -> _Result:
+        self._remaining -= self._buffer.discard(self._remaining)
+        if self._remaining:
+            return None
+        self._step = self._line
+        return _AGAIN
+
+    def _complete(self) -> Event:
+        """The command's last octet is read: say what it was."""
+        partial = self._partial
+        self._reset()
+        if partial.verdict is not None:
+            return partial.verdict
+        cursor = partial.cursor(self)
+        try:
+            if partial.mailbox is None:
+                return CommandReady(read_arguments(cursor, partial.tag, partial.name))
+            if partial.in_utf8:
+                cursor.take(b")")
+            cursor.end()
+            return AppendEnd(partial.tag)
+        except SyntaxFailure as err:
+            return BadCommand(partial.tag, str(err), err.code)
+        except CharsetFailure:
+            return BadCharset(partial.tag)
+
+    # ---- what the steps use --------------------------------------------------------------------
+
+    def _reset(self) -> None:
+        self._partial = _Partial()
+        self._step = self._line
+
+    def _close(self, event: Event) -> Event:
+        self._reset()
+        self._step = self._wait
+        return event
+
+    def _add_text(self, text: bytes) -> BadCommand | None:
+        """Add a line's text; on the first line check the tag and the command's name at once."""
+        partial = self._partial
+        try:
+            if partial.tag == "*":
+                cursor = Cursor(text, limits=self.limits)
+                partial.tag = read_tag(cursor)
+                partial.name = read_name(cursor)
+                partial.arguments_at = cursor.at
+            if 0 in text:
+                raise SyntaxFailure("NUL in a command")
+        except SyntaxFailure as err:
+            return BadCommand(partial.tag, str(err), err.code)
+        partial.text += text
+        return None
+
+    def _announced(self, mark: LiteralMark) -> _Result:
+        """Decide what to do with an announced literal."""
+        partial = self._partial
+        self._mark = mark
+        if partial.verdict is not None:
+            return self._lose(partial.verdict, mark)
+        partial.literal_count += 1
+        if partial.literal_count > self.limits.literal_count:
+            return self._lose(BadCommand(partial.tag, "too many literals", "TOOBIG"), mark)
+        if partial.name == APPEND and self._at_message():
+            return self._append_message(mark)
+        partial.literal_octets += mark.size
+        if mark.size > self.limits.literal or partial.literal_octets > self.limits.literals:
+            return self._lose(BadCommand(partial.tag, "literal too large", "TOOBIG"), mark)
+        if mark.sync:
+            self._step = self._wait
+            return NeedContinuation(partial.tag, mark.size)
+        self._begin_literal()
+        return _AGAIN
+
+    def _at_message(self) -> bool:
+        """Whether APPEND's next literal is a message, not the mailbox's name."""
+        partial = self._partial
+        return partial.mailbox is not None or len(partial.text) > partial.arguments_at + 1
+
+    def _append_message(self, mark: LiteralMark) -> _Result:
+        partial = self._partial
+        cursor = partial.cursor(self)
+        try:
+            if partial.mailbox is None:
+                cursor.space()
+                partial.mailbox = mailbox(cursor)
+            elif partial.in_utf8:
+                cursor.take(b")")
+            head = message_head(cursor)
+            if mark.size > MAX_NUMBER64:
+                raise SyntaxFailure("literal too large", "TOOBIG")
+        except SyntaxFailure as err:
+            return self._lose(BadCommand(partial.tag, str(err), err.code), mark)
+        partial.text.clear()
+        partial.literals.clear()
+        partial.arguments_at = 0
+        partial.in_utf8 = head.utf8
+        index, partial.messages = partial.messages, partial.messages + 1
+        self._step = self._wait
+        return AppendStart(
+            partial.tag,
+            partial.mailbox,
+            index,
+            mark.size,
+            head.flags,
+            head.date,
+            mark.sync,
+            mark.binary,
+            head.utf8,
+        )
+
+    def _begin_literal(self) -> None:
+        self._remaining = self._mark.size
+        self._step = self._collect if self._partial.mailbox is None else self._stream
+
+    def _lose(self, verdict: _Verdict, mark: LiteralMark | None) -> _Result:
+        """Give the command up; what the client sends of it anyway is read and dropped.
+
+        RFC 7888 §4: a refused synchronising literal is not sent, a non-synchronising one is.
+        """
+        partial = self._partial
+        if partial.verdict is None:
+            partial.verdict = verdict
+            partial.swallow_left = self.limits.swallow
+        if mark is None or mark.sync:
+            return self._complete()
+        self._swallow_or_give_up(mark.size)
+        return _AGAIN
+
+    def _swallow_or_give_up(self, size: int) -> None:
+        if size > self._partial.swallow_left:
+            self._step = self._give_up
+            return
+        self._partial.swallow_left -= size
+        self._remaining = size
+        self._step = self._swallow
+
+    def _give_up(self) -> Event:
+        verdict = self._partial.verdict
+        text = verdict.text if isinstance(verdict, BadCommand) else "literal too large"
+        return self._close(Fatal(self._partial.tag, text))
