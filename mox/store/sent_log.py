@@ -80,9 +80,9 @@ def _within_window(txn: WriteTxn, account_id: int, micros: int) -> list[str]:
     with txn.txn.cursor(db=txn.dbs.sent_log) as cursor:
         if cursor.set_range(_KEY.pack(account_id, max(0, micros - _WINDOW), 0)):
             for key, value in cursor:
-                if not key.startswith(prefix):
+                if bytes(key[:4]) != prefix:
                     break
-                found.append(value.decode())
+                found.append(bytes(value).decode())
     return found
 
 
@@ -101,7 +101,7 @@ def _prune(txn: WriteTxn, account_id: int, micros: int) -> None:
         if not cursor.set_range(prefix):
             return
         for _ in range(_PRUNE):
-            key = cursor.key()
+            key = bytes(cursor.key())
             if not key.startswith(prefix) or _KEY.unpack(key)[1] >= oldest:
                 return
             cursor.delete()

@@ -25,8 +25,8 @@ def _trace(**changes: object) -> Trace:
 
 def test_received_names_both_ends() -> None:
     assert received(_trace(), Path("a", EXAMPLE)) == (
-        b"Received: from mta.example ([198.51.100.7]) by mox.example ([192.0.2.1])\r\n"
-        b"\tvia tcp with ESMTPS id nLDpV_E0im9f-53GHgDAOA\r\n"
+        b"Received: from mta.example ([198.51.100.7]) by mox.example ([192.0.2.1]) via\r\n"
+        b"\ttcp with ESMTPS id nLDpV_E0im9f-53GHgDAOA\r\n"
         b"\t(TLS1.3 TLS_AES_128_GCM_SHA256) for <a@example.org>;\r\n"
         b"\t23 Nov 2026 12:46:03 +0000\r\n"
     )
@@ -34,7 +34,7 @@ def test_received_names_both_ends() -> None:
 
 def test_received_of_a_user_hides_the_client() -> None:
     text = received(_trace(client=None, protocol="ESMTPSA"), None)
-    assert text.startswith(b"Received: from mox.example by mox.example via tcp with ESMTPSA id ")
+    assert text.startswith(b"Received: from mox.example by mox.example via tcp with ESMTPSA id\r\n")
     assert b" for " not in text
     assert b"198.51" not in text
     assert b";\r\n\t23 Nov" in text or b"; 23 Nov" in text

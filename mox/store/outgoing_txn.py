@@ -1,0 +1,194 @@
+"""The queue inside a write transaction, and the layout of its keys and values.
+
+Every change of a record keeps its entries in `queue_due` and `queue_file` in step.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import lmdb
+import msgspec
+from msgspec import structs
+
+from mox.store.errors import ErrorKind, StoreError
+from mox.store.outgoing_records import (
+    DELIVERING,
+    AttemptResult,
+    QueueId,
+    QueueMessage,
+    RetiredMessage,
+)
+
+if TYPE_CHECKING:
+    from mox.store.committer import WriteTxn
+
+ID: Final = struct.Struct(">Q")
+TIME_ID: Final = struct.Struct(">QQ")  # microseconds, id
+_LAST_ID_KEY: Final = b"queue_id"
+# Stands for the queue among the accounts that a commit touched.
+QUEUE_BELL: Final = 0
+# Most retired records that one transaction removes.
+EXPIRE_BATCH: Final = 1000
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(QueueMessage).decode
+decode_retired = msgspec.msgpack.Decoder(RetiredMessage).decode
+
+
+class FromIdTaken(StoreError):
+    """The chosen id in the envelope sender belongs to another message."""
+
+    def __init__(self, from_id: str) -> None:
+        super().__init__(ErrorKind.EXISTS, "fromid is in use by another message", from_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt for one message ended.
+
+    Not `done`: it stays for `next_attempt`. Done: it leaves the queue; a record is kept until
+    `keep_until` unless that is 0.
+    """
+
+    id: QueueId
+    result: AttemptResult
+    done: bool
+    next_attempt: float = 0.0
+    keep_until: float = 0.0
+    dialed_ips: dict[str, tuple[str, ...]] | None = None  # None: as before
+
+
+def micros(seconds: float) -> int:
+    return max(0, round(seconds * 1e6))
+
+
+def due_key(msg: QueueMessage) -> bytes:
+    return TIME_ID.pack(micros(msg.next_attempt), msg.id)
+
+
+def from_id_key(from_id: str) -> bytes:
+    return from_id.encode()[:500]
+
+
+def file_key(msg: QueueMessage) -> bytes:
+    return msg.file.encode() + b"\0" + ID.pack(msg.id)
+
+
+def has_file(cursor: lmdb.Cursor, file: str) -> bool:
+    prefix = file.encode() + b"\0"
+    return cursor.set_range(prefix) and bytes(cursor.key()).startswith(prefix)
+
+
+def live(txn: WriteTxn, id: QueueId) -> QueueMessage | None:
+    value = txn.get(txn.dbs.queue, ID.pack(id))
+    return None if value is None else decode(value)
+
+
+def add(txn: WriteTxn, messages: Sequence[QueueMessage], file: str) -> list[QueueId]:
+    dbs = txn.dbs
+    last = txn.get(dbs.meta, _LAST_ID_KEY)
+    first = (ID.unpack(last)[0] if last else 0) + 1
+    same = len({(m.sender, m.prefix) for m in messages}) == 1
+    base = QueueId(first if same and len(messages) > 1 else 0)
+    ids = [QueueId(first + i) for i in range(len(messages))]
+    for id, message in zip(ids, messages, strict=True):
+        msg = structs.replace(message, id=id, base_id=base, file=file)
+        if msg.from_id:
+            _claim_from_id(txn, msg)
+        txn.put(dbs.queue, ID.pack(id), encode(msg))
+        txn.put(dbs.queue_file, file_key(msg), b"")
+        if not msg.hold:
+            txn.put(dbs.queue_due, due_key(msg), msg.recipient.domain.encode())
+    txn.put(dbs.meta, _LAST_ID_KEY, ID.pack(ids[-1]))
+    txn.touched.add(QUEUE_BELL)
+    return ids
+
+
+def _claim_from_id(txn: WriteTxn, msg: QueueMessage) -> None:
+    key = from_id_key(msg.from_id)
+    if txn.get(txn.dbs.queue_from_id, key) is not None:
+        raise FromIdTaken(msg.from_id)
+    txn.put(txn.dbs.queue_from_id, key, ID.pack(msg.id))
+
+
+def replace(txn: WriteTxn, old: QueueMessage, new: QueueMessage) -> None:
+    dbs = txn.dbs
+    if not old.hold:
+        txn.delete(dbs.queue_due, due_key(old))
+    txn.put(dbs.queue, ID.pack(new.id), encode(new))
+    if not new.hold:
+        txn.put(dbs.queue_due, due_key(new), new.recipient.domain.encode())
+    txn.touched.add(QUEUE_BELL)
+
+
+def start(txn: WriteTxn, old: QueueMessage, now: float, next_attempt: float) -> QueueMessage | None:
+    """Count an attempt; None when the record was removed, held or rescheduled since it was read."""
+    msg = live(txn, old.id)
+    if msg is None or msg.hold or msg.next_attempt != old.next_attempt:
+        return None
+    new = structs.replace(
+        msg,
+        attempts=msg.attempts + 1,
+        last_attempt=now,
+        next_attempt=next_attempt,
+        results=(*msg.results, AttemptResult(now, error=DELIVERING)),
+    )
+    replace(txn, msg, new)
+    return new
+
+
+def finish(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
+    """Apply an outcome; returns the file if nothing uses it any more."""
+    earlier = msg.results
+    if earlier and earlier[-1].error == DELIVERING:
+        earlier = earlier[:-1]
+    changes: dict[str, object] = {"results": (*earlier, outcome.result)}
+    if outcome.dialed_ips is not None:
+        changes["dialed_ips"] = outcome.dialed_ips
+    if not outcome.done:
+        changes["next_attempt"] = outcome.next_attempt
+    new = structs.replace(msg, **changes)
+    if not outcome.done:
+        replace(txn, msg, new)
+        return set()
+    return _retire(txn, new, outcome)
+
+
+def _retire(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
+    dbs, key = txn.dbs, ID.pack(msg.id)
+    txn.delete(dbs.queue, key)
+    txn.delete(dbs.queue_due, due_key(msg))
+    txn.delete(dbs.queue_file, file_key(msg))
+    if outcome.keep_until:
+        now = outcome.result.start + outcome.result.duration_s
+        retired = RetiredMessage.of(
+            msg, success=outcome.result.success, now=now, keep_until=outcome.keep_until
+        )
+        txn.put(dbs.retired, key, encode(retired))
+        txn.put(dbs.retired_until, TIME_ID.pack(micros(outcome.keep_until), msg.id), b"")
+    elif msg.from_id:
+        txn.delete(dbs.queue_from_id, from_id_key(msg.from_id))
+    txn.touched.add(QUEUE_BELL)
+    with txn.txn.cursor(db=dbs.queue_file) as cursor:
+        return set() if has_file(cursor, msg.file) else {msg.file}
+
+
+def expire(txn: WriteTxn, now: int) -> int:
+    dbs = txn.dbs
+    keys: list[bytes] = []
+    with txn.txn.cursor(db=dbs.retired_until) as cursor:
+        for key in cursor.iternext(values=False):
+            if TIME_ID.unpack(key)[0] > now or len(keys) == EXPIRE_BATCH:
+                break
+            keys.append(bytes(key))
+    for key in keys:
+        value = txn.get(dbs.retired, key[8:])
+        if value is not None and (from_id := decode_retired(value).from_id):
+            txn.delete(dbs.queue_from_id, from_id_key(from_id))
+        txn.delete(dbs.retired, key[8:])
+        txn.delete(dbs.retired_until, key)
+    return len(keys)

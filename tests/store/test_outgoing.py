@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from mox.address import NULL_PATH, parse_domain
+from mox.address import Path as SMTPPath
+from mox.store import open_store
+from mox.store.committer import WriteTxn
+from mox.store.errors import ErrorKind, StoreError
+from mox.store.outgoing import FromIdTaken, Outcome, Outgoing
+from mox.store.outgoing_records import (
+    DELIVERING,
+    AttemptResult,
+    QueueAddress,
+    QueueId,
+    QueueMessage,
+)
+from mox.store.store import Store
+
+NOW = 1_800_000_000.0
+SENDER = QueueAddress("me", "here.example", "here.example")
+BODY = b"Subject: hi\r\n\r\nhello\r\n"
+
+Add = Callable[..., list[QueueId]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def queue(store: Store) -> Outgoing:
+    return Outgoing(store)
+
+
+@pytest.fixture
+def add(store: Store, queue: Outgoing) -> Add:
+    def add(*messages: QueueMessage, body: bytes = BODY) -> list[QueueId]:
+        with store.spool() as spool:
+            spool.write(body)
+            return queue.add(messages, queue.content(spool))
+
+    return add
+
+
+def message(to: str = "you@there.example", **changes: object) -> QueueMessage:
+    localpart, _, domain = to.partition("@")
+    fields: dict[str, object] = {
+        "queued": NOW,
+        "next_attempt": NOW,
+        "sender_account": "me",
+        "sender": SENDER,
+        "recipient": QueueAddress(localpart, domain, domain),
+        "size": len(BODY),
+    }
+    return QueueMessage(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def files(queue: Outgoing) -> list[str]:
+    return sorted(os.listdir(queue.directory))
+
+
+def done(id: QueueId, *, success: bool = True, keep_until: float = 0.0) -> Outcome:
+    return Outcome(id, AttemptResult(NOW, 1.0, success, 250, "1.0"), True, keep_until=keep_until)
+
+
+def test_added_message_is_due_and_complete(queue: Outgoing, add: Add) -> None:
+    [id] = add(message(prefix=b"X: 1\r\n"))
+    [found] = queue.due(NOW, 10)
+    assert found.id == id == 1
+    assert found.base_id == 0
+    assert queue.wire(found) == b"X: 1\r\n" + BODY
+    assert queue.read(found) == BODY.replace(b"\r\n", b"\n")
+    assert queue.count() == 1
+
+
+def test_recipients_share_one_file_until_the_last_is_done(queue: Outgoing, add: Add) -> None:
+    ids = add(message("a@one.example"), message("b@two.example"))
+    assert [m.base_id for m in queue.messages()] == [ids[0], ids[0]]
+    assert len(files(queue)) == 1
+    queue.finish([done(ids[0])])
+    assert len(files(queue)) == 1
+    queue.finish([done(ids[1])])
+    assert files(queue) == []
+    assert queue.count() == 0
+
+
+def test_ids_are_never_used_again(queue: Outgoing, add: Add) -> None:
+    [first] = add(message())
+    queue.finish([done(first)])
+    [second] = add(message())
+    assert second == first + 1
+
+
+def test_large_message_is_stored(queue: Outgoing, add: Add) -> None:
+    body = BODY + b"x" * 998 + b"\r\n"
+    big = BODY + (b"y" * 998 + b"\r\n") * 2000
+    add(message(), body=big)
+    add(message(), body=body)
+    assert [queue.wire(m) for m in queue.messages()] == [big, body]
+    assert not [name for name in files(queue) if name.endswith(".tmp")]
+
+
+def test_refused_submission_leaves_nothing(store: Store, queue: Outgoing) -> None:
+    def refuse(txn: WriteTxn) -> None:
+        txn.put(txn.dbs.meta, b"x", b"y")
+        raise StoreError(ErrorKind.LIMIT, "no")
+
+    with store.spool() as spool, pytest.raises(StoreError, match="no"):
+        spool.write(BODY)
+        queue.add([message(), message()], queue.content(spool), refuse)
+    assert queue.count() == 0
+    assert files(queue) == []
+
+
+def test_due_gives_one_per_next_hop_in_order_of_time(queue: Outgoing, add: Add) -> None:
+    add(message("a@one.example", next_attempt=NOW - 1))
+    add(message("b@one.example", next_attempt=NOW - 5))
+    add(message("c@two.example", next_attempt=NOW - 3))
+    add(message("d@three.example", next_attempt=NOW + 1))
+    add(message("e@four.example", hold=True))
+    assert [m.recipient.localpart for m in queue.due(NOW, 10)] == ["b", "c"]
+    assert [m.recipient.localpart for m in queue.due(NOW, 1)] == ["b"]
+    assert [m.recipient.localpart for m in queue.due(NOW, 10, {"one.example"})] == ["c"]
+    assert queue.next_due() == NOW - 5
+    assert queue.next_due({"one.example", "two.example"}) == NOW + 1
+    assert queue.next_due({"one.example", "two.example", "three.example"}) is None
+
+
+def test_attempt_is_recorded_before_and_after(queue: Outgoing, add: Add) -> None:
+    [id] = add(message())
+    [found] = queue.due(NOW, 1)
+    [started] = queue.start([found], NOW, NOW + 450)
+    assert (started.attempts, started.last_attempt) == (1, NOW)
+    assert started.results[-1].error == DELIVERING
+    assert queue.due(NOW, 1) == []
+    failure = AttemptResult(NOW, 2.0, False, 450, "7.0", "later")
+    queue.finish([Outcome(id, failure, False, NOW + 900, dialed_ips={"mx": ("192.0.2.1",)})])
+    msg = queue.get(id)
+    assert msg is not None
+    assert msg.results == (failure,)
+    assert msg.next_attempt == NOW + 900
+    assert msg.dialed_ips == {"mx": ("192.0.2.1",)}
+    assert msg.attempts_left == 7
+
+
+def test_start_leaves_changed_messages_alone(queue: Outgoing, add: Add) -> None:
+    ids = add(message("a@x.example"), message("b@x.example"), message("c@x.example"))
+    seen = queue.messages()
+    queue.update(ids[:1], lambda m: structs.replace(m, hold=True))
+    queue.finish([done(ids[1])])
+    assert [m.id for m in queue.start(seen, NOW, NOW + 1)] == [ids[2]]
+
+
+def test_siblings_are_of_the_same_submission(queue: Outgoing, add: Add) -> None:
+    ids = add(message("a@x.example"), message("b@x.example"), message("c@x.example"))
+    add(message("d@x.example"))
+    queue.finish([done(ids[1])])
+    first, third, alone = queue.messages()
+    assert [m.id for m in queue.siblings(first)] == [ids[2]]
+    assert [m.id for m in queue.siblings(third)] == [ids[0]]
+    assert queue.siblings(alone) == []
+
+
+def test_recipients_with_own_senders_are_no_siblings(queue: Outgoing, add: Add) -> None:
+    other = QueueAddress("me+x", "here.example", "here.example")
+    add(message("a@x.example"), message("b@x.example", sender=other))
+    assert [m.base_id for m in queue.messages()] == [0, 0]
+
+
+def test_update_moves_messages_in_time_and_out_of_hold(queue: Outgoing, add: Add) -> None:
+    [id] = add(message(hold=True))
+    assert queue.next_due() is None
+    changed = queue.update([id, QueueId(99)], lambda m: structs.replace(m, hold=False))
+    assert [m.id for m in changed] == [id]
+    assert queue.next_due() == NOW
+    queue.update([id], lambda m: structs.replace(m, next_attempt=NOW + 9))
+    assert queue.next_due() == NOW + 9
+    assert queue.update([id], lambda m: m) == []
+
+
+def test_retired_record_is_kept_and_expires(queue: Outgoing, add: Add) -> None:
+    [id] = add(message(from_id="abc", extra={"k": "v"}))
+    assert isinstance(queue.by_from_id("abc"), QueueMessage)
+    queue.finish([done(id, keep_until=NOW + 60)])
+    retired = queue.get_retired(id)
+    assert retired is not None
+    assert (retired.success, retired.extra, retired.recipient.localpart) == (
+        True,
+        {"k": "v"},
+        "you",
+    )
+    assert queue.by_from_id("abc") == retired
+    assert queue.add_retired_result(id, AttemptResult(NOW, 0, False, 550, "1.1", "dsn"), NOW + 5)
+    assert [r.results[-1].error for r in queue.retired()] == ["dsn"]
+    assert queue.expire(NOW + 59) == 0
+    assert queue.expire(NOW + 60) == 1
+    assert queue.retired() == []
+    assert queue.by_from_id("abc") is None
+    assert not queue.add_retired_result(id, AttemptResult(NOW), NOW)
+
+
+def test_from_id_can_be_used_once(queue: Outgoing, add: Add) -> None:
+    [id] = add(message(from_id="abc"))
+    with pytest.raises(FromIdTaken):
+        add(message(from_id="abc"))
+    assert len(files(queue)) == 1
+    queue.finish([done(id)])
+    assert add(message(from_id="abc")) == [id + 1]
+
+
+def test_outcome_of_a_dropped_message_is_ignored(queue: Outgoing, add: Add) -> None:
+    [id] = add(message())
+    queue.finish([done(id)])
+    queue.finish([done(id)])
+    assert queue.count() == 0
+
+
+def test_sweep_removes_only_old_files_without_record(queue: Outgoing, add: Add) -> None:
+    add(message())
+    orphan = queue.path("orphan")
+    orphan.write_bytes(b"x")
+    fresh = queue.path("fresh.tmp")
+    fresh.write_bytes(b"x")
+    for path in [*map(queue.path, files(queue))]:
+        when = NOW + 7 * 3600 if path == fresh else NOW
+        os.utime(path, (when, when))
+    assert queue.sweep(NOW + 7 * 3600) == 1
+    assert not orphan.exists()
+    assert fresh.exists()
+    assert queue.read(queue.messages()[0])
+
+
+def test_queue_survives_reopening(tmp_path: Path) -> None:
+    first = open_store(tmp_path)
+    with first.spool() as spool:
+        spool.write(BODY)
+        Outgoing(first).add([message()], Outgoing(first).content(spool))
+    first.close()
+    second = open_store(tmp_path)
+    try:
+        assert [Outgoing(second).wire(m) for m in Outgoing(second).due(NOW, 1)] == [BODY]
+    finally:
+        second.close()
+
+
+def test_missing_file_is_a_store_error(queue: Outgoing, add: Add) -> None:
+    add(message())
+    [msg] = queue.messages()
+    queue.path(msg.file).unlink()
+    with pytest.raises(StoreError, match="cannot read queued message"):
+        queue.read(msg)
+
+
+def test_addresses_come_back_as_paths() -> None:
+    domain = parse_domain("bücher.example")
+    for path in (SMTPPath("a b", domain), NULL_PATH):
+        assert QueueAddress.from_path(path).path() == path
+    assert QueueAddress.from_path(SMTPPath("x", domain)).domain == "bücher.example"
+    assert QueueAddress("x", ip="192.0.2.1").domain == "[192.0.2.1]"
