@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mox import metrics
-from mox.address import Path
+from mox.address import Address, Path, parse_address
 from mox.config.lookup import ToAccount, ToAlias
 from mox.delivery import replies, special
 from mox.delivery.decision import Decision, MessageFacts, decide
 from mox.delivery.headers import Headers
 from mox.delivery.recipients import Recipient, may_post, members_to_deliver
 from mox.delivery.special import Stage
-from mox.delivery.trace import Trace, stored_prefix
+from mox.delivery.trace import stored_prefix
+from mox.message.trace import Received
 from mox.smtp.reply import Reply
 from mox.store.errors import StoreError
 from mox.store.model import Delivered, Target
@@ -47,8 +48,7 @@ class Arrival:
     reverse_path: Path
     recipients: tuple[Recipient, ...]
     spool: Spool
-    trace: Trace
-    received: float  # seconds since the epoch
+    received: Received  # facts of the trace field, without recipient
     has_8bit: bool = False
 
 
@@ -154,7 +154,7 @@ class _Planner:
                         decision.reply or replies.INTERNAL, "reject", decision.reason
                     )
                 plan.reason = decision.reason
-                return self._add_target(plan, to, str(recipient.path), decision)
+                return self._add_target(plan, to, recipient.path, decision)
 
     def _plan_alias(self, plan: _Plan, alias: ToAlias) -> _Plan:
         author = self.facts.header_from
@@ -171,35 +171,35 @@ class _Planner:
         return plan
 
     def _add_target(
-        self, plan: _Plan, to: ToAccount, delivered_to: str, decision: Decision
+        self, plan: _Plan, to: ToAccount, address: Path | Address, decision: Decision
     ) -> _Plan:
         try:
             account = self.store.account(to.account)
         except StoreError as e:
             return plan.refuse(replies.from_store(e), "accounterror")
+        arrival = self.arrival
         prefix = stored_prefix(
-            self.arrival.trace, decision, delivered_to, self.arrival.reverse_path,
-            plan.recipient.path,
-        )  # fmt: skip
+            arrival.received, decision, arrival.reverse_path, plan.recipient.path, address
+        )
         target = Target(
             account=account,
             mailbox=decision.mailbox,
             prefix=prefix,
-            received=(int(self.arrival.received), 0),
+            received=(arrival.received.when, 0),
             quota=quota(self.config, to.account),
         )
         plan.targets.append(target)
         return plan
 
 
-def _member_address(member: ToAccount, path: Path) -> str:
+def _member_address(member: ToAccount, path: Path) -> Path | Address:
     """Return the member's address; a catch-all member has none of its own."""
-    return str(path) if member.canonical.startswith("@") else member.canonical
+    return path if member.canonical.startswith("@") else parse_address(member.canonical)
 
 
 def quota(config: Config, account: str) -> int:
     """Return the octets that an account may keep, 0 for no limit."""
-    own = config.dynamic.accounts[account].quota_message_size
+    own: int = config.dynamic.accounts[account].quota_message_size
     return max(0, own or config.static.quota_message_size)
 
 
