@@ -6,9 +6,10 @@ cannot disagree. One AccountTxn is one operation and takes at most one modseq.
 
 from __future__ import annotations
 
+import os
 import time
 
-from mox.store import records
+from mox.store import maildir, records
 from mox.store.committer import WriteTxn
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.model import (
@@ -24,6 +25,7 @@ from mox.store.model import (
     MessageTuple,
     ModSeq,
 )
+from mox.store.reading import range_items
 from mox.store.records import KEY_A, KEY_AM, KEY_AMQ, KEY_AMU, KEY_AQ, AccountState, MailboxState
 
 _SEEN = int(Flag.SEEN)
@@ -57,10 +59,10 @@ class MailboxTxn:
         with self.account.write.txn.cursor(db=self.account.write.dbs.message) as cursor:
             if not cursor.set_range_dup(self.key, KEY_A.pack(uid)):
                 return None
-            message = records.unpack_message(cursor.value())
+            message = records.unpack_message(bytes(cursor.value()))
         return message if message[0] == uid else None
 
-    def insert(self, message: MessageTuple, *, append: bool = False) -> None:
+    def insert(self, message: MessageTuple) -> None:
         """Put a new record and count it."""
         write = self.account.write
         write.txn.put(self.key, records.pack_message(message), db=write.dbs.message)
@@ -101,7 +103,7 @@ class MailboxTxn:
     # ---- uids and keywords
 
     def next_uid(self) -> int:
-        uid = self.state.uidnext
+        uid: int = self.state.uidnext
         if uid >= MAX_UID:
             raise StoreError(ErrorKind.LIMIT, "mailbox has no more uids")
         self.state.uidnext = uid + 1
@@ -131,6 +133,38 @@ class MailboxTxn:
         fields = {name: getattr(self.record, name) for name in self.record.__struct_fields__}
         self.record = records.MailboxRecord(**(fields | changes))
         self.record_changed = True
+
+    def note_own_files(self, sub: str, times: tuple[int, int] | None) -> None:
+        """The files that we renamed into new/ or cur/ are no reason for a scan.
+
+        times: the directory's mtime before and after, in ns.
+
+        Only when the directory had the recorded time before; then it may be told apart from a
+        change by another program (but for one at the very same moment: the keeper compares
+        such mailboxes in full now and then).
+        """
+        before, after = times or (0, 0)
+        recorded = self.state.new_mtime if sub == "new" else self.state.cur_mtime
+        if not before or recorded != before:
+            return
+        if sub == "new":
+            self.state.new_mtime = after
+        else:
+            self.state.cur_mtime = after
+        self.state.scanned = -abs(self.state.scanned)
+
+    def recount(self) -> None:
+        """Make the counters anew from the message records."""
+        state = self.state
+        state.messages = state.unseen = state.deleted = state.size = state.deleted_size = 0
+        with self.account.write.txn.cursor(db=self.account.write.dbs.message) as cursor:
+            if cursor.set_key(self.key):
+                for value in cursor.iternext_dup(keys=False, values=True):
+                    message = records.unpack_message(bytes(value))
+                    state.messages += 1
+                    state.size += message[M_SIZE]
+                    self._count_flags(message, 1)
+                    state.uidnext = max(state.uidnext, message[0] + 1)
 
     def save(self) -> None:
         write = self.account.write
@@ -174,6 +208,14 @@ class AccountTxn:
             mailbox = self._mailboxes[mailbox_id] = MailboxTxn(self, MailboxId(mailbox_id))
         return mailbox
 
+    def mailbox_in(self, mailbox_id: int, directory: str) -> MailboxTxn:
+        """The mailbox, when `directory` still is its own: a rename may have come in between."""
+        mailbox = self.mailbox(mailbox_id)
+        entry = maildir.directory_name(mailbox.record.name) or "Maildir"
+        if os.path.basename(directory) != entry:
+            raise StoreError(ErrorKind.NOT_FOUND, "mailbox was renamed")
+        return mailbox
+
     def mailbox_id(self, name: str) -> MailboxId | None:
         value = self.write.get(self.write.dbs.mailbox_name, self.key + name.encode())
         return None if value is None else MailboxId(int.from_bytes(value, "big"))
@@ -200,6 +242,15 @@ class AccountTxn:
         if kind is ChangeKind.EXPUNGED:
             key = KEY_AMQ.pack(self.id, mailbox_id, modseq)
             self.write.put(self.write.dbs.vanished, key, records.pack_ranges(uids))
+
+    def recount(self) -> None:
+        """Make the account's counters anew from those of its mailboxes."""
+        self.state.messages = self.state.octets = 0
+        items = range_items(self.write.txn, self.write.dbs.mailbox_state, self.key)
+        for _, value in items:
+            state = MailboxState(value)
+            self.state.messages += state.messages
+            self.state.octets += state.size
 
     def save(self) -> None:
         write, dbs = self.write, self.write.dbs

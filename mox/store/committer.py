@@ -43,6 +43,7 @@ class WriteTxn:
 
     txn: lmdb.Transaction
     dbs: Databases
+    mtimes: dict[str, tuple[int, int]]  # of directories written to, before and after, ns
     touched: set[int] = field(default_factory=set)  # account ids; 0 stands for the queue
 
     def get(self, db: lmdb._Database, key: bytes) -> bytes | None:
@@ -87,7 +88,7 @@ class Committer:
         self._waiting: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._done: SimpleQueue[list[_Job[Any]]] = SimpleQueue()
         self._fatal: BaseException | None = None
-        self._stopped = Waiter[None]()
+        self._stopped: Waiter[None] = Waiter()
         self._async = gevent.get_hub().loop.async_()
         self._async.start(self._complete)
         _start_native_thread(self._run, ())
@@ -104,7 +105,8 @@ class Committer:
         directory, say). `fn` may run twice, so it must change nothing but the transaction.
         Raises what `prepare` or `fn` raised, or StoreError; then no trace is left.
         """
-        job = _Job(fn, files, prepare, Waiter[T]())
+        waiter: Waiter[T] = Waiter()
+        job = _Job(fn, files, prepare, waiter)
         self._waiting.put(job)
         return job.waiter.get()
 
@@ -188,7 +190,7 @@ class Committer:
         try:
             with self._dbs.env.begin(write=True) as txn:
                 for job in jobs:
-                    write = WriteTxn(txn, self._dbs)
+                    write = WriteTxn(txn, self._dbs, self._files.mtimes)
                     job.result = job.fn(write)
                     job.touched = write.touched
                 touched = self._note_touched(txn, jobs)
@@ -204,7 +206,7 @@ class Committer:
             for job in jobs:
                 try:
                     with self._dbs.env.begin(write=True, parent=txn) as nested:
-                        write = WriteTxn(nested, self._dbs)
+                        write = WriteTxn(nested, self._dbs, self._files.mtimes)
                         job.result = job.fn(write)
                         job.touched = write.touched
                 except lmdb.Error:

@@ -95,6 +95,8 @@ class FileBatch:
         self._file_cost = _Cost(0.0003)
         self._syncfs_cost = _Cost(0.0015)
         self._shunned = 0
+        # Directories of the last batch: their mtime before and after our renames, in ns.
+        self.mtimes: dict[str, tuple[int, int]] = {}
 
     def close(self) -> None:
         os.close(self._root_fd)
@@ -106,6 +108,7 @@ class FileBatch:
         when durability itself is in doubt; then no file of the batch is left in place.
         """
         results: list[StoreError | None] = [None] * len(jobs)
+        self.mtimes = {}
         files = sum(len(job) for job in jobs)
         if not files:
             return results
@@ -116,10 +119,13 @@ class FileBatch:
             if together:
                 self._timed_syncfs()
             live = [job for job, error in zip(jobs, results, strict=True) if error is None]
+            directories = {os.path.dirname(file.final) for job in live for file in job}
+            before = {directory: _mtime(directory) for directory in directories}
             for i, job in enumerate(jobs):
                 if results[i] is None:
                     results[i] = _rename_job(job)
-            self._sync_directories(live, together)
+            self.mtimes = {d: (old, _mtime(d)) for d, old in before.items()}
+            self._sync_directories(directories, together)
         except SyncFailed:
             for job in jobs:
                 discard(job)
@@ -142,6 +148,8 @@ class FileBatch:
             for file in job:
                 if file.parts is not None:
                     self._write(file.tmp, file.parts, sync)
+        except FileNotFoundError as e:
+            return _moved(e)
         except OSError as e:
             discard(job)
             return space_error(e, job[0].final)
@@ -171,8 +179,7 @@ class FileBatch:
             raise SyncFailed(f"sync of the file system: {e}") from e
         self._syncfs_cost.learn(self._clock() - start)
 
-    def _sync_directories(self, jobs: Sequence[Sequence[FileWrite]], together: bool) -> None:
-        directories = {os.path.dirname(file.final) for job in jobs for file in job}
+    def _sync_directories(self, directories: set[str], together: bool) -> None:
         if together and len(directories) > 2:
             self._timed_syncfs()
             directories = {d for d in directories if os.stat(d).st_dev != self._device}
@@ -181,6 +188,14 @@ class FileBatch:
                 fsync_directory(directory)
             except OSError as e:
                 raise SyncFailed(f"sync of {directory}: {e}") from e
+
+
+def _mtime(path: str) -> int:
+    """mtime in ns; 0 when there is no such directory (the rename will tell)."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def write_all(fd: int, parts: Sequence[bytes]) -> None:
@@ -201,10 +216,18 @@ def _rename_job(job: Sequence[FileWrite]) -> StoreError | None:
                 os.link(file.tmp, file.final)
             else:
                 os.rename(file.tmp, file.final)
+    except FileNotFoundError as e:
+        discard(job)
+        return _moved(e)
     except OSError as e:
         discard(job)
         return space_error(e, job[0].final)
     return None
+
+
+def _moved(e: OSError) -> StoreError:
+    """A mailbox's directory, or the source of a link, was renamed meanwhile: look again."""
+    return StoreError(ErrorKind.NOT_FOUND, "file or directory has moved", str(e))
 
 
 def discard(job: Sequence[FileWrite]) -> None:

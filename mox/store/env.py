@@ -43,8 +43,11 @@ DATABASES = {
     "queue": "message id u64 → outgoing record",
     "queue_due": "next attempt u64, id → empty",
     "queue_file": "file name, id → empty",
+    "queue_from_id": "unique id in an envelope sender → id",
     "retired": "id → outgoing record",
+    "retired_until": "time u64, id → empty",
     "sent_log": "a, time u64, n → recipient",
+    "sent_to": "a, recipient → time u64 of the first message",
 }
 
 
@@ -72,8 +75,11 @@ class Databases:
     queue: lmdb._Database
     queue_due: lmdb._Database
     queue_file: lmdb._Database
+    queue_from_id: lmdb._Database
     retired: lmdb._Database
+    retired_until: lmdb._Database
     sent_log: lmdb._Database
+    sent_to: lmdb._Database
     subscription: lmdb._Database
     touched: lmdb._Database
     vanished: lmdb._Database

@@ -88,7 +88,8 @@ class Spool:
             data, self._tail = data[:-1], b"\r"
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(dir=self._tmp, buffering=0)
+                # Lives as long as the spool; close() closes it.
+                self._file = tempfile.TemporaryFile(dir=self._tmp, buffering=0)  # noqa: SIM115
             fd = self._file.fileno()
             self._pool.apply(lambda: write_all(fd, [data.replace(b"\r\n", b"\n")]))
         except OSError as e:

@@ -1,0 +1,407 @@
+"""One account: the object that shells and command-line tools work with."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mox.store import maildir, messages, sync, writing
+from mox.store.account_txn import AccountTxn
+from mox.store.committer import WriteTxn
+from mox.store.errors import ErrorKind, MessageGone, StoreError
+from mox.store.folders import Folders, add_mailbox
+from mox.store.model import (
+    M_FLAGS,
+    MAX_UID,
+    Appended,
+    Change,
+    Copied,
+    Expunged,
+    Flag,
+    FlagOp,
+    Mailbox,
+    MailboxId,
+    MessageTuple,
+    ModSeq,
+    NewMessage,
+    Stored,
+    StoredMessage,
+    Usage,
+)
+from mox.store.reading import Reader
+from mox.store.records import FILE_IS_WIRE
+from mox.store.watch import FileWatch
+
+if TYPE_CHECKING:
+    from mox.store.credentials import Credentials
+    from mox.store.store import Store
+
+# Larger files are read in the thread pool, so that the loop goes on.
+_READ_INLINE = 256 << 10
+
+
+class Account:
+    """An account of the store. Get it from Store.account(); writing calls wait until durable."""
+
+    def __init__(self, store: Store, account_id: int, name: str) -> None:
+        self.store = store
+        self.id = account_id
+        self.name = name
+        self.base = Path(store.data_dir, "accounts", name)
+        self._root = os.fspath(self.base)
+        self._expunged = f"{self._root}/expunged"
+        self._quarantine = f"{self._root}/quarantine"
+        self._reader = Reader(store.dbs, account_id)
+        self._folders = Folders(store.committer, account_id, self.base)
+        self._directories: dict[int, str] = {}
+        self._open: dict[str, MailboxId] = {}
+
+    # ---- reading (see Reader for what they return)
+
+    def mailboxes(self) -> list[Mailbox]:
+        """All mailboxes, sorted by name, INBOX first; folders made by other programs included."""
+        self._adopt_folders()
+        return self._reader.mailboxes()
+
+    def mailbox(self, name: str) -> Mailbox | None:
+        """The mailbox of this name; INBOX in any case."""
+        return self._reader.mailbox(name)
+
+    def mailbox_by_id(self, mailbox_id: MailboxId) -> Mailbox | None:
+        return self._reader.mailbox_by_id(mailbox_id)
+
+    def subscriptions(self) -> list[str]:
+        return self._reader.subscriptions()
+
+    def usage(self) -> Usage:
+        return self._reader.usage()
+
+    def modseq(self) -> ModSeq:
+        return self._reader.modseq()
+
+    def uids(self, mailbox_id: MailboxId) -> array[int]:
+        return self._reader.uids(mailbox_id)
+
+    def scan(
+        self, mailbox_id: MailboxId, first: int = 1, last: int = MAX_UID
+    ) -> Iterable[MessageTuple]:
+        return self._reader.scan(mailbox_id, first, last)
+
+    def message(self, mailbox_id: MailboxId, uid: int) -> MessageTuple | None:
+        return self._reader.message(mailbox_id, uid)
+
+    def overviews(
+        self, mailbox_id: MailboxId, uids: Sequence[int]
+    ) -> list[tuple[bytes, bytes] | None]:
+        return self._reader.overviews(mailbox_id, uids)
+
+    def changes(self, after: int) -> list[Change]:
+        return self._reader.changes(after)
+
+    def vanished(self, mailbox_id: MailboxId, after: int) -> list[tuple[int, int]]:
+        return self._reader.vanished(mailbox_id, after)
+
+    def select(self, mailbox_id: MailboxId, uids: Sequence[int]) -> list[MessageTuple]:
+        """The records of these ascending uids; those that do not exist are left out."""
+        if len(uids) < 16:
+            found = (self._reader.message(mailbox_id, uid) for uid in uids)
+            return [message for message in found if message is not None]
+        wanted = set(uids)
+        return [m for m in self.scan(mailbox_id, uids[0], uids[-1]) if m[0] in wanted]
+
+    def paths(self, mailbox_id: MailboxId, uids: Sequence[int]) -> list[str]:
+        """Files of existing messages below the mailbox's directory."""
+        found = [self._reader.path(mailbox_id, uid) for uid in uids]
+        if None in found:
+            raise StoreError(ErrorKind.NOT_FOUND, "message is gone")
+        return [path for path in found if path is not None]
+
+    def path(self, mailbox_id: MailboxId, uid: int) -> str | None:
+        """The file of a message below the mailbox's directory; None when there is none."""
+        return self._reader.path(mailbox_id, uid)
+
+    def uidvalidity(self, mailbox_id: MailboxId) -> int:
+        mailbox = self._reader.mailbox_by_id(mailbox_id)
+        if mailbox is None:
+            raise StoreError(ErrorKind.NOT_FOUND, "no such mailbox")
+        return mailbox.uidvalidity
+
+    def read(self, mailbox_id: MailboxId, uid: int) -> StoredMessage:
+        """The octets of a message, also of one expunged a short while ago.
+
+        Raises MessageGone when there is no file any more (then the index is mended).
+        """
+        path = self._reader.path(mailbox_id, uid)
+        message = self._reader.message(mailbox_id, uid)
+        if path is None or message is None:
+            return self._read_expunged(mailbox_id, uid)
+        wire, size = bool(message[M_FLAGS] & FILE_IS_WIRE), message[7]
+        try:
+            data = self._read_file(f"{self.directory(mailbox_id)}/{path}", size)
+        except FileNotFoundError:
+            return StoredMessage(self._read_moved(mailbox_id, uid, path), wire, size)
+        return StoredMessage(data, wire, size)
+
+    def _read_moved(self, mailbox_id: MailboxId, uid: int, path: str) -> bytes:
+        """The file is not where the index says: its flags are being shown, or it was renamed."""
+        self.forget_directories()
+        base = maildir.split_name(path[4:])[0]
+        directory = self.directory(mailbox_id)
+        data = self.store.pool.apply(sync.read_by_base, (directory, base))
+        if data is None:
+            self.mend(mailbox_id)
+            raise MessageGone(uid)
+        return data
+
+    def _read_expunged(self, mailbox_id: MailboxId, uid: int) -> StoredMessage:
+        record = self._reader.expunged(mailbox_id, uid)
+        if record is None:
+            raise MessageGone(uid)
+        if record.moved_to is not None:
+            return self.read(MailboxId(record.moved_to[0]), record.moved_to[1])
+        file = f"{self._expunged}/{writing.expunged_name(mailbox_id, uid)}"
+        try:
+            return StoredMessage(self._read_file(file, _READ_INLINE + 1), record.wire)
+        except FileNotFoundError:
+            data = self.store.pool.apply(
+                sync.read_by_base, (self.directory(mailbox_id), record.base)
+            )
+        if data is None:
+            raise MessageGone(uid)
+        return StoredMessage(data, record.wire)
+
+    def _read_file(self, path: str, size: int) -> bytes:
+        if size > _READ_INLINE:
+            return self.store.pool.apply(_read_all, (path,))
+        return _read_all(path)
+
+    # ---- mailboxes
+
+    def create_mailbox(self, name: str, special_use: Sequence[str] = ()) -> list[Mailbox]:
+        """Create a mailbox and the parents it misses; all that were made, parents first."""
+        return self._infos(self._folders.create(name, special_use))
+
+    def delete_mailbox(self, mailbox_id: MailboxId) -> None:
+        self._folders.delete(mailbox_id)
+        self.forget_directories()
+
+    def rename_mailbox(self, mailbox_id: MailboxId, new: str) -> list[Mailbox]:
+        """Rename with children; returns mailboxes made for parents of the new name.
+
+        RFC 9051 §6.3.6: INBOX stays, its messages move to the new mailbox.
+        """
+        mailbox = self._reader.mailbox_by_id(mailbox_id)
+        if mailbox is None:
+            raise StoreError(ErrorKind.NOT_FOUND, "no such mailbox")
+        if mailbox.name != maildir.INBOX:
+            made = self._folders.rename(mailbox_id, new)
+            self.forget_directories()
+            return self._infos(made)
+        made = self._folders.create(new)
+        self.move(mailbox_id, list(self.uids(mailbox_id)), made[-1])
+        return self._infos(made)
+
+    def subscribe(self, name: str) -> None:
+        self._folders.subscribe(name, True)
+
+    def unsubscribe(self, name: str) -> None:
+        self._folders.subscribe(name, False)
+
+    def finish_intents(self) -> None:
+        """Finish renames and removals of mailboxes that a crash cut short."""
+        self._folders.finish_intents()
+        self.forget_directories()
+
+    def _infos(self, ids: Sequence[MailboxId]) -> list[Mailbox]:
+        found = [self._reader.mailbox_by_id(mailbox_id) for mailbox_id in ids]
+        return [mailbox for mailbox in found if mailbox is not None]
+
+    def open_mailbox(self, name: str) -> tuple[MailboxId, str]:
+        """Id and directory of a mailbox for a delivery; it is created when missing."""
+        mailbox_id = self._open.get(name)
+        if mailbox_id is None:
+            mailbox = self._reader.mailbox(name)
+            if mailbox is None:
+                try:
+                    mailbox_id = self._folders.create(name)[-1]
+                except StoreError as e:
+                    if e.kind is not ErrorKind.EXISTS:
+                        raise
+                    return self.open_mailbox(name)
+            else:
+                mailbox_id = mailbox.id
+            self._open[name] = mailbox_id
+        return mailbox_id, self.directory(mailbox_id)
+
+    def directory(self, mailbox_id: MailboxId) -> str:
+        """The directory of a mailbox; raises StoreError NOT_FOUND."""
+        directory = self._directories.get(mailbox_id)
+        if directory is None:
+            mailbox = self._reader.mailbox_by_id(mailbox_id)
+            if mailbox is None:
+                raise StoreError(ErrorKind.NOT_FOUND, "no such mailbox")
+            directory = self._directories[mailbox_id] = self._folders.path(mailbox.name)
+        return directory
+
+    def forget_directories(self) -> None:
+        """A name or directory turned out stale: look them up again."""
+        self._directories.clear()
+        self._open.clear()
+
+    # ---- messages
+
+    def append(self, mailbox_id: MailboxId, new: Sequence[NewMessage], quota: int = 0) -> Appended:
+        """Add messages in one operation, all or none."""
+        return writing.append(self, mailbox_id, new, quota)
+
+    def store_flags(
+        self,
+        mailbox_id: MailboxId,
+        uids: Sequence[int],
+        op: FlagOp,
+        flags: Flag,
+        keywords: Sequence[str] = (),
+        unchanged_since: int | None = None,
+    ) -> Stored:
+        """Change flags and keywords of the messages that exist among `uids`."""
+
+        def change(write: WriteTxn) -> Stored:
+            account = AccountTxn(write, self.id)
+            mailbox = account.mailbox(mailbox_id)
+            result = messages.store_flags(
+                account, mailbox, uids, op, int(flags), tuple(keywords), unchanged_since
+            )
+            account.save()
+            return result
+
+        return self.store.committer.write(change)
+
+    def copy(
+        self, source: MailboxId, uids: Sequence[int], target: MailboxId, quota: int = 0
+    ) -> Copied:
+        return writing.copy(self, source, uids, target, quota, move=False)
+
+    def move(self, source: MailboxId, uids: Sequence[int], target: MailboxId) -> Copied:
+        return writing.copy(self, source, uids, target, 0, move=True)
+
+    def expunge(self, mailbox_id: MailboxId, uids: Sequence[int] | None = None) -> Expunged:
+        """Remove messages with \\Deleted, of `uids` or of the whole mailbox."""
+        change = partial(writing.expunge_txn, self.id, mailbox_id, uids)
+        files, modseq = self.store.committer.write(change)
+        if files:
+            job = (self.directory(mailbox_id), self._expunged, mailbox_id, files)
+            self.store.later(writing.put_away, *job)
+        return Expunged(tuple(uid for uid, _ in files), modseq)
+
+    def claim_recent(self, mailbox_id: MailboxId) -> int:
+        """The lowest uid that is \\Recent for the caller, and for no other session after it."""
+        state = self._reader.mailbox_state(mailbox_id)
+        if state is None:
+            raise StoreError(ErrorKind.NOT_FOUND, "no such mailbox")
+        if state.recent_from >= state.uidnext:
+            return int(state.uidnext)
+
+        def change(write: WriteTxn) -> int:
+            account = AccountTxn(write, self.id)
+            mailbox = account.mailbox(mailbox_id)
+            first: int = mailbox.state.recent_from
+            mailbox.state.recent_from = mailbox.state.uidnext
+            account.save()
+            return first
+
+        return self.store.committer.write(change)
+
+    def remove_files(self, directory: str, paths: Sequence[str]) -> None:
+        """Unlink files that no record points to any more, soon."""
+        if paths:
+            self.store.later(sync.unlink_files, directory, list(paths))
+
+    # ---- credentials
+
+    def credentials(self) -> Credentials | None:
+        return self.store.credentials(self.id)
+
+    def set_credentials(self, credentials: Credentials) -> None:
+        self.store.set_credentials(self.id, credentials)
+
+    # ---- other programs
+
+    def refresh(self, mailbox_id: MailboxId) -> bool:
+        """Notice files that other programs dropped, renamed or removed; whether any were.
+
+        Costs two stats when the directory is as it was.
+        """
+        state = self._reader.mailbox_state(mailbox_id)
+        if state is None:
+            return False
+        directory = self.directory(mailbox_id)
+        try:
+            found = sync.mtimes(directory)
+        except OSError:
+            return self.mend(mailbox_id)
+        if found == (state.new_mtime, state.cur_mtime):
+            return False
+        return self.mend(mailbox_id)
+
+    def mend(self, mailbox_id: MailboxId) -> bool:
+        """Compare all files of a mailbox with the index; whether anything differed."""
+        return sync.compare_all(self, mailbox_id, self._quarantine)
+
+    def look_at(self, mailbox_id: MailboxId, paths: set[str]) -> None:
+        """Something happened to these paths of a watched mailbox (from inotify)."""
+        sync.compare_some(self, mailbox_id, paths, self._quarantine)
+
+    def watch_files(self, mailbox_id: MailboxId) -> FileWatch:
+        """Notice other programs' changes within a second, until the watch is cancelled."""
+        return self.store.file_watcher.watch(self, mailbox_id)
+
+    def _adopt_folders(self) -> None:
+        """Mailboxes for Maildir++ directories that another program made."""
+        root = f"{self._root}/Maildir"
+        try:
+            modified = os.stat(root).st_mtime_ns
+        except OSError:
+            return
+        if modified == self._reader.state().maildir_mtime:
+            return
+        names = {
+            name
+            for entry in os.listdir(root)
+            if (name := maildir.mailbox_of_directory(entry)) is not None
+            and all(os.path.isdir(f"{root}/{entry}/{sub}") for sub in ("cur", "new"))
+        }
+
+        def change(write: WriteTxn) -> None:
+            account = AccountTxn(write, self.id)
+            if not sync.has_intent(write, self.id):
+                for name in sorted(names):
+                    for each in (*maildir.parents(name), name):
+                        if account.mailbox_id(each) is None:
+                            add_mailbox(account, each)
+                account.state.maildir_mtime = modified
+            account.save()
+
+        known = {mailbox.name for mailbox in self._reader.mailboxes()}
+        if names - known:
+            self.store.committer.write(change)
+        else:
+            self.store.later_write(change)
+
+
+def _read_all(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        data = os.read(fd, size + 1)
+        if len(data) != size:  # a very large file comes in pieces
+            pieces = [data]
+            while piece := os.read(fd, 1 << 20):
+                pieces.append(piece)
+            data = b"".join(pieces)
+        return data
+    finally:
+        os.close(fd)

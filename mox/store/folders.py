@@ -1,0 +1,331 @@
+"""Mailboxes: create, delete, rename, subscribe, special use.
+
+A rename or removal of directories cannot be part of the index's transaction. So it is announced
+first (an Intent, durable), then done, then the index changes and the intent goes away in one
+commit. What a crash leaves is finished by `finish_intents` at the next start.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from mox.store import maildir, records
+from mox.store.account_txn import AccountTxn
+from mox.store.committer import Committer, WriteTxn
+from mox.store.durable import fsync_directory, space_error
+from mox.store.errors import ErrorKind, StoreError
+from mox.store.model import ChangeKind, MailboxId
+from mox.store.reading import range_items
+from mox.store.records import KEY_A, KEY_AM, Intent, MailboxState
+
+# Mailbox id, old name, new name.
+_Rename = tuple[MailboxId, str, str]
+
+
+class Folders:
+    """The mailbox-changing half of an account. Each call waits until the change is durable."""
+
+    __slots__ = ("_committer", "_expunged", "_maildir", "id")
+
+    def __init__(self, committer: Committer, account_id: int, directory: Path) -> None:
+        self._committer = committer
+        self.id = account_id
+        self._maildir = os.fspath(directory / "Maildir")
+        self._expunged = os.fspath(directory / "expunged")
+
+    def path(self, name: str) -> str:
+        """The directory of a mailbox name."""
+        return os.path.join(self._maildir, maildir.directory_name(name)).rstrip("/")
+
+    # ---- create
+
+    def create(self, name: str, special_use: Sequence[str] = ()) -> list[MailboxId]:
+        """Create and subscribe a mailbox and the parents it misses; ids, parents first."""
+        name = maildir.normal_name(name)
+
+        def make_directories() -> None:
+            try:
+                for each in (*maildir.parents(name), name):
+                    maildir.make_mailbox_directory(self.path(each))
+            except OSError as e:
+                raise space_error(e, self.path(name)) from e
+
+        def change(write: WriteTxn) -> list[MailboxId]:
+            account = AccountTxn(write, self.id)
+            if account.mailbox_id(name) is not None:
+                raise StoreError(ErrorKind.EXISTS, "mailbox exists already")
+            made = [
+                add_mailbox(account, parent)
+                for parent in maildir.parents(name)
+                if account.mailbox_id(parent) is None
+            ]
+            made.append(add_mailbox(account, name))
+            if special_use:
+                _set_special_use(account, made[-1], special_use)
+            account.save()
+            return made
+
+        return self._committer.write(change, prepare=make_directories)
+
+    # ---- delete
+
+    def delete(self, mailbox_id: MailboxId) -> None:
+        """Delete a mailbox with its messages. INBOX and mailboxes with children are refused."""
+        parked = os.path.join(self._expunged, "mailbox-" + maildir.unique_name())
+
+        def announce(write: WriteTxn) -> str:
+            account = AccountTxn(write, self.id)
+            name = account.mailbox(mailbox_id).record.name
+            if name == maildir.INBOX:
+                raise StoreError(ErrorKind.BAD_NAME, "INBOX cannot be deleted")
+            if _children(account, name):
+                raise StoreError(ErrorKind.HAS_CHILDREN, "mailbox has children")
+            _announce(account, mailbox_id, [Intent(maildir.directory_name(name))])
+            return name
+
+        name = self._committer.write(announce)
+
+        def park_directory() -> None:
+            _rename_if_there(self.path(name), parked)
+
+        def change(write: WriteTxn) -> None:
+            account = AccountTxn(write, self.id)
+            remove_mailbox(account, mailbox_id)
+            write.delete(write.dbs.intent, KEY_AM.pack(self.id, mailbox_id))
+            account.save()
+
+        self._committer.write(change, prepare=park_directory)
+
+    # ---- rename
+
+    def rename(self, mailbox_id: MailboxId, new: str) -> list[MailboxId]:
+        """Rename a mailbox and its children; returns the ids of parents made for the new name.
+
+        Not for INBOX, which RFC 9051 §6.3.6 treats apart (Account.rename_mailbox does).
+        """
+        new = maildir.normal_name(new)
+
+        def announce(write: WriteTxn) -> list[_Rename]:
+            account = AccountTxn(write, self.id)
+            pairs = _renames(account, mailbox_id, new)
+            _announce(account, mailbox_id, _intents(pairs))
+            return pairs
+
+        pairs = self._committer.write(announce)
+        intents = _intents(pairs)
+
+        def move_directories() -> None:
+            for _, old, name in pairs:
+                _rename_if_there(self.path(old), self.path(name))
+            for parent in maildir.parents(new):
+                maildir.make_mailbox_directory(self.path(parent))
+
+        def change(write: WriteTxn) -> list[MailboxId]:
+            account = AccountTxn(write, self.id)
+            for member, old, name in _renames(account, mailbox_id, new):
+                _rename_record(account, member, old, name)
+            write.delete(write.dbs.intent, KEY_AM.pack(self.id, mailbox_id))
+            made = [
+                add_mailbox(account, parent)
+                for parent in maildir.parents(new)
+                if account.mailbox_id(parent) is None
+            ]
+            account.save()
+            return made
+
+        try:
+            return self._committer.write(change, prepare=move_directories)
+        except StoreError:
+            self._finish(mailbox_id, intents)
+            raise
+
+    # ---- subscriptions and special use
+
+    def subscribe(self, name: str, on: bool) -> None:
+        """Subscribe or unsubscribe a name, existing or not (RFC 9051 §6.3.7)."""
+        name = maildir.normal_name(name)
+
+        def change(write: WriteTxn) -> None:
+            account = AccountTxn(write, self.id)
+            key = account.key + name.encode()
+            db = write.dbs.subscription
+            if on == (write.get(db, key) is not None):
+                return
+            if on:
+                write.put(db, key, b"")
+            else:
+                write.delete(db, key)
+            mailbox_id = account.mailbox_id(name)
+            mailbox = None if mailbox_id is None else account.mailbox(mailbox_id)
+            kind = ChangeKind.SUBSCRIBED if on else ChangeKind.UNSUBSCRIBED
+            account.log(kind, mailbox, name=name)
+            account.save()
+
+        self._committer.write(change)
+
+    # ---- recovery
+
+    def finish_intents(self) -> None:
+        """Do or undo what a crash cut short. Only while nothing else renames this account."""
+
+        def pending(write: WriteTxn) -> list[tuple[MailboxId, list[Intent]]]:
+            items = range_items(write.txn, write.dbs.intent, KEY_A.pack(self.id))
+            return [
+                (MailboxId(int.from_bytes(key[4:], "big")), records.decode_intents(value))
+                for key, value in items
+            ]
+
+        for mailbox_id, intents in self._committer.write(pending):
+            self._finish(mailbox_id, intents)
+
+    def _finish(self, mailbox_id: MailboxId, intents: list[Intent]) -> None:
+        """Renames are taken back; a removal whose directory is gone already is completed."""
+        removal = not intents[0].target
+        gone = not os.path.isdir(os.path.join(self._maildir, intents[0].source))
+
+        def directories() -> None:
+            if not removal:
+                for intent in intents:
+                    source = os.path.join(self._maildir, intent.source)
+                    _rename_if_there(os.path.join(self._maildir, intent.target), source)
+
+        def change(write: WriteTxn) -> None:
+            account = AccountTxn(write, self.id)
+            write.delete(write.dbs.intent, KEY_AM.pack(self.id, mailbox_id))
+            if removal and gone:
+                remove_mailbox(account, mailbox_id)
+            account.save()
+
+        self._committer.write(change, prepare=directories)
+
+
+# ---- inside the transaction
+
+
+def add_mailbox(account: AccountTxn, name: str, *, subscribe: bool = True) -> MailboxId:
+    """Records for a mailbox whose directory exists."""
+    write, dbs = account.write, account.write.dbs
+    account.state.mailbox_id += 1
+    account.state.uidv += 1
+    mailbox_id = MailboxId(account.state.mailbox_id)
+    key = KEY_AM.pack(account.id, mailbox_id)
+    record = records.MailboxRecord(name, account.state.uidv)
+    write.put(dbs.mailbox, key, records.encode(record))
+    write.put(dbs.mailbox_state, key, MailboxState.fresh(account.modseq).pack())
+    write.put(dbs.mailbox_name, account.key + name.encode(), KEY_A.pack(mailbox_id))
+    if subscribe:
+        write.put(dbs.subscription, account.key + name.encode(), b"")
+    account.log(ChangeKind.MAILBOX_CREATED, account.mailbox(mailbox_id), name=name)
+    return mailbox_id
+
+
+def remove_mailbox(account: AccountTxn, mailbox_id: MailboxId) -> None:
+    """Drop a mailbox's records and those of its messages."""
+    write, dbs = account.write, account.write.dbs
+    mailbox = account.mailbox(mailbox_id)
+    account.state.messages -= mailbox.state.messages
+    account.state.octets -= mailbox.state.size
+    name = mailbox.record.name
+    account.log(ChangeKind.MAILBOX_DELETED, mailbox, name=name)
+    account.forget(mailbox_id)
+    write.txn.delete(mailbox.key, db=dbs.message)
+    for db in (dbs.file, dbs.base, dbs.overview, dbs.mirror, dbs.vanished, dbs.expunged):
+        for key, _ in list(range_items(write.txn, db, mailbox.key)):
+            write.delete(db, key)
+    write.delete(dbs.mailbox, mailbox.key)
+    write.delete(dbs.mailbox_state, mailbox.key)
+    write.delete(dbs.mailbox_name, account.key + name.encode())
+
+
+def _set_special_use(account: AccountTxn, mailbox_id: MailboxId, uses: Sequence[str]) -> None:
+    """Give the mailbox these uses and take them from any other (RFC 6154 §3)."""
+    write, dbs = account.write, account.write.dbs
+    for key, value in list(range_items(write.txn, dbs.mailbox, account.key)):
+        other = int.from_bytes(key[4:], "big")
+        kept = tuple(use for use in records.decode_mailbox(value).special_use if use not in uses)
+        if other != mailbox_id and len(kept) != len(records.decode_mailbox(value).special_use):
+            mailbox = account.mailbox(other)
+            mailbox.set_record(special_use=kept)
+            account.log(ChangeKind.SPECIAL_USE, mailbox, name=mailbox.record.name)
+    account.mailbox(mailbox_id).set_record(special_use=tuple(uses))
+
+
+def _children(account: AccountTxn, name: str) -> list[tuple[MailboxId, str]]:
+    prefix = account.key + name.encode() + b"/"
+    items = range_items(account.write.txn, account.write.dbs.mailbox_name, prefix)
+    return [(MailboxId(int.from_bytes(value, "big")), key[4:].decode()) for key, value in items]
+
+
+def _renames(account: AccountTxn, mailbox_id: MailboxId, new: str) -> list[_Rename]:
+    """(id, old name, new name) of the mailbox and all below it; raises where it cannot be."""
+    old = account.mailbox(mailbox_id).record.name
+    if old == maildir.INBOX:
+        raise StoreError(ErrorKind.BAD_NAME, "INBOX cannot be renamed like that")
+    members = [(mailbox_id, old), *_children(account, old)]
+    pairs = [
+        (member, name, maildir.normal_name(new + name[len(old) :])) for member, name in members
+    ]
+    going = {name for _, name in members}
+    for _, _, name in pairs:
+        if name not in going and account.mailbox_id(name) is not None:
+            raise StoreError(ErrorKind.EXISTS, f"mailbox exists already: {name}")
+    if new == old:
+        raise StoreError(ErrorKind.EXISTS, "mailbox has that name already")
+    if new.startswith(old + "/"):
+        pairs.reverse()  # the deepest first, so that none lands on another
+    return pairs
+
+
+def _intents(pairs: list[_Rename]) -> list[Intent]:
+    return [
+        Intent(maildir.directory_name(old), maildir.directory_name(new)) for _, old, new in pairs
+    ]
+
+
+def _announce(account: AccountTxn, mailbox_id: MailboxId, intents: list[Intent]) -> None:
+    key = KEY_AM.pack(account.id, mailbox_id)
+    account.write.put(account.write.dbs.intent, key, records.encode(intents))
+
+
+def _rename_record(account: AccountTxn, mailbox_id: MailboxId, old: str, new: str) -> None:
+    write = account.write
+    mailbox = account.mailbox(mailbox_id)
+    mailbox.set_record(name=new)
+    key = account.key + old.encode()
+    if write.get(write.dbs.mailbox_name, key) == KEY_A.pack(mailbox_id):
+        write.delete(write.dbs.mailbox_name, key)
+    write.put(write.dbs.mailbox_name, account.key + new.encode(), KEY_A.pack(mailbox_id))
+    # The old name stays subscribed (RFC 9051 §6.3.6); the new one is what clients look for.
+    write.put(write.dbs.subscription, account.key + new.encode(), b"")
+    account.log(ChangeKind.MAILBOX_RENAMED, mailbox, name=new, old_name=old)
+
+
+def _rename_if_there(source: str, target: str) -> None:
+    """Rename a directory, durable; one that is not there was renamed before a crash."""
+    if not os.path.isdir(source):
+        return
+    try:
+        if os.path.isdir(target):
+            # Left over from a mailbox of that name: it must not swallow the renamed one.
+            shutil.rmtree(target) if not _has_files(target) else _refuse(target)
+        os.rename(source, target)
+        fsync_directory(os.path.dirname(source))
+        fsync_directory(os.path.dirname(target))
+    except OSError as e:
+        raise space_error(e, target) from e
+
+
+def _has_files(directory: str) -> bool:
+    for sub in ("cur", "new"):
+        path = os.path.join(directory, sub)
+        if os.path.isdir(path) and os.listdir(path):
+            return True
+    return False
+
+
+def _refuse(target: str) -> None:
+    detail = f"{target} holds messages that no mailbox of the index owns: move them away"
+    raise StoreError(ErrorKind.EXISTS, "directory of that name is in the way", detail)

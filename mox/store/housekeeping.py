@@ -1,0 +1,143 @@
+"""Clearing up after what is over, and finding what a crash left. The keeper's half of the store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mox import logfmt
+from mox.store import records, sync, writing
+from mox.store.errors import StoreError
+from mox.store.model import MailboxId
+from mox.store.reading import range_items
+from mox.store.records import KEY_A, KEY_AM, KEY_AMU, MailboxState
+
+if TYPE_CHECKING:
+    from mox.store.account import Account
+    from mox.store.committer import WriteTxn
+    from mox.store.store import Store
+
+log = logfmt.logger("store")
+
+# How long the file of an expunged message is kept for sessions that still show it.
+KEEP_EXPUNGED_S = 3600
+# maildir(5): a file that lies in tmp/ for 36 hours belongs to nobody.
+KEEP_TMP_S = 36 * 3600
+_AT_ONCE = 1000
+
+
+def clear_expunged(store: Store, now: float) -> int:
+    """Remove files and records of messages expunged more than KEEP_EXPUNGED_S ago; how many."""
+    due: list[tuple[bytes, records.ExpungedRecord]] = []
+    with store.dbs.env.begin() as txn:
+        for key, value in range_items(txn, store.dbs.expunged, b""):
+            record = records.decode_expunged(value)
+            if record.when < now - KEEP_EXPUNGED_S:
+                due.append((key, record))
+                if len(due) == _AT_ONCE:
+                    break
+    if not due:
+        return 0
+    store.pool.apply(_unlink_expunged, (store, due))
+
+    def change(write: WriteTxn) -> None:
+        for key, record in due:
+            write.delete(write.dbs.expunged, key)
+            base_key = key[:8] + record.base.encode()
+            known = write.get(write.dbs.base, base_key)
+            if known is not None and len(known) != 4:
+                write.delete(write.dbs.base, base_key)
+
+    store.committer.write(change)
+    return len(due)
+
+
+def _unlink_expunged(store: Store, due: list[tuple[bytes, records.ExpungedRecord]]) -> None:
+    for key, _ in due:
+        account_id, mailbox_id, uid = KEY_AMU.unpack(key)
+        account = store.account_by_id(account_id)
+        if account is not None:
+            directory = os.fspath(account.base / "expunged")
+            sync.unlink_files(directory, [writing.expunged_name(mailbox_id, uid)])
+
+
+def clear_directories(store: Store, now: float) -> None:
+    """Remove abandoned files in tmp/ and directories of deleted mailboxes. Blocks: use a pool."""
+    roots = [os.fspath(store.data_dir / "tmp")]
+    for name in store.account_names():
+        base = os.fspath(store.data_dir / "accounts" / name)
+        for entry in _entries(f"{base}/expunged"):
+            if entry.startswith("mailbox-"):
+                shutil.rmtree(f"{base}/expunged/{entry}")
+        root = f"{base}/Maildir"
+        roots += [f"{root}/tmp", *(f"{root}/{e}/tmp" for e in _entries(root) if e[0] == ".")]
+    for directory in roots:
+        for entry in _entries(directory):
+            _unlink_old(f"{directory}/{entry}", now - KEEP_TMP_S)
+
+
+def _entries(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _unlink_old(path: str, before: float) -> None:
+    try:
+        if os.lstat(path).st_mtime < before:
+            os.unlink(path)
+    except (FileNotFoundError, IsADirectoryError):
+        return
+
+
+def sweep(store: Store, *, everything: bool) -> Iterator[tuple[Account, MailboxId]]:
+    """Compare mailboxes with their files, yielding after each so that the caller can pause.
+
+    everything: all of them, as after a crash; else those that our own changes kept from being
+    compared for a while, or whose directories have changed.
+    """
+    for name in store.account_names():
+        account = store.find_account(name)
+        if account is None:
+            continue
+        try:
+            account.mailboxes()  # adopts folders that another program made
+            for mailbox_id in _due(store, account, everything):
+                account.mend(mailbox_id)
+                yield account, mailbox_id
+        except (StoreError, OSError) as e:
+            log.error("comparing account with its files", err=e, account=name)
+
+
+def _due(store: Store, account: Account, everything: bool) -> list[MailboxId]:
+    with store.dbs.env.begin() as txn:
+        states = [
+            (MailboxId(int.from_bytes(key[4:], "big")), MailboxState(value))
+            for key, value in range_items(txn, store.dbs.mailbox_state, KEY_A.pack(account.id))
+        ]
+    due: list[MailboxId] = []
+    for mailbox_id, state in states:
+        if everything or state.scanned < 0:
+            due.append(mailbox_id)
+        else:
+            account.refresh(mailbox_id)
+    return due
+
+
+def pending_intents(store: Store) -> set[tuple[int, bytes]]:
+    """(account id, intent) of all directory operations under way; see finish_intents."""
+    with store.dbs.env.begin() as txn:
+        items = range_items(txn, store.dbs.intent, b"")
+        return {(KEY_AM.unpack(key)[0], key + value) for key, value in items}
+
+
+def finish_intents(store: Store, seen_before: set[tuple[int, bytes]]) -> None:
+    """Finish renames and removals that were under way some seconds ago and still are."""
+    for account_id in {account_id for account_id, _ in pending_intents(store) & seen_before}:
+        account = store.account_by_id(account_id)
+        if account is not None:
+            log.info("finishing an interrupted mailbox rename or removal", account=account.name)
+            account.finish_intents()

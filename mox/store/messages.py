@@ -1,0 +1,240 @@
+"""Messages inside a write transaction: add, flag, copy, move, expunge.
+
+These functions change records only. Files are in place before (durable.FileWrite) or follow after
+the commit (file_moves); a crash in between is mended by refresh (sync.py) and the keeper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mox.store import maildir, records
+from mox.store.account_txn import AccountTxn, MailboxTxn, apply_flags, now
+from mox.store.errors import ErrorKind, StoreError
+from mox.store.model import (
+    FLAG_MASK,
+    M_EMAIL_ID,
+    M_FLAGS,
+    M_KEYWORDS,
+    M_MODSEQ,
+    M_SIZE,
+    M_THREAD_ID,
+    ChangeKind,
+    Flag,
+    FlagOp,
+    MessageTuple,
+    ModSeq,
+    Stored,
+)
+from mox.store.records import FILE_IS_WIRE, KEY_A, KEY_AMU, KEYED_MESSAGE
+
+# Value suffix in the `base` database: expunged, and the file may still lie there.
+TOMBSTONE = b"x"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message whose file is in place, about to get its records."""
+
+    path: str  # below the mailbox directory: new/… or cur/…
+    received: int
+    zone: int
+    size: int  # wire octets
+    overview: bytes  # records.pack_overview
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+    email_id: int = 0  # 0: a new one
+    thread_id: int = 0  # 0: its own
+    wire: bool = False  # the file has CRLF line ends
+
+    @property
+    def base(self) -> str:
+        return maildir.split_name(self.path[4:])[0]
+
+
+def check_quota(account: AccountTxn, octets: int, quota: int) -> None:
+    if quota > 0 and account.state.octets + octets > quota:
+        raise StoreError(ErrorKind.OVER_QUOTA, f"account over maximum total size {quota}")
+
+
+def add(account: AccountTxn, mailbox: MailboxTxn, incoming: Incoming) -> int:
+    """Give the message a uid and its records. The caller logs ADDED.
+
+    A scan may have met the file before us; then its uid is returned.
+    """
+    write, dbs = account.write, account.write.dbs
+    base_key = mailbox.key + incoming.base.encode()
+    known = write.get(dbs.base, base_key)
+    if known is not None and len(known) == 4:
+        return int.from_bytes(known, "big")
+    uid = mailbox.next_uid()
+    email_id = incoming.email_id
+    if not email_id:
+        account.state.email_id += 1
+        email_id = account.state.email_id
+    bits = mailbox.keyword_bits(incoming.keywords)
+    flags = incoming.flags | (FILE_IS_WIRE if incoming.wire else 0)
+    mailbox.insert(
+        (
+            uid,
+            account.modseq,
+            bits,
+            incoming.received,
+            now(),
+            email_id,
+            incoming.thread_id or email_id,
+            incoming.size,
+            flags,
+            incoming.zone,
+        )
+    )
+    key = KEY_AMU.pack(account.id, mailbox.id, uid)
+    write.put(dbs.file, key, incoming.path.encode())
+    write.put(dbs.base, base_key, KEY_A.pack(uid))
+    write.put(dbs.overview, key, incoming.overview)
+    if incoming.path != shown_path(incoming.path, incoming.flags, bits):
+        write.put(dbs.mirror, key, b"")
+    return uid
+
+
+def shown_path(path: str, flags: int, keywords: int) -> str:
+    """The path that shows these flags: new/ stays new/ until a flag is set."""
+    text = maildir.letters(flags, keywords)
+    if path.startswith("new/") and not text:
+        return path
+    return f"cur/{maildir.split_name(path[4:])[0]}:2,{text}"
+
+
+def select(mailbox: MailboxTxn, uids: Sequence[int] | None) -> list[MessageTuple]:
+    """The records of these uids (None: all), ascending; uids that do not exist are left out."""
+    if uids is not None and len(uids) * 8 < mailbox.state.messages:
+        found = (mailbox.get(uid) for uid in uids)
+        return [message for message in found if message is not None]
+    with mailbox.account.write.txn.cursor(db=mailbox.account.write.dbs.message) as cursor:
+        data = cursor.getmulti([mailbox.key], True, records.MESSAGE.size, True)
+    everything = KEYED_MESSAGE.iter_unpack(data)
+    if uids is None:
+        return list(everything)
+    wanted = set(uids)
+    return [message for message in everything if message[0] in wanted]
+
+
+def store_flags(
+    account: AccountTxn,
+    mailbox: MailboxTxn,
+    uids: Sequence[int],
+    op: FlagOp,
+    flags: int,
+    keywords: tuple[str, ...],
+    unchanged_since: int | None = None,
+) -> Stored:
+    """Set, add or remove flags. RFC 7162 §3.1.3: messages newer than unchanged_since stay."""
+    bits = mailbox.keyword_bits(keywords, create=op is not FlagOp.REMOVE)
+    changed: list[tuple[int, int, int, int]] = []
+    modified: list[int] = []
+    touched: list[int] = []
+    write = account.write
+    for message in select(mailbox, uids):
+        uid, modseq, old_bits = message[0], message[M_MODSEQ], message[M_KEYWORDS]
+        if unchanged_since is not None and modseq > unchanged_since:
+            modified.append(uid)
+            continue
+        old_flags = message[M_FLAGS] & FLAG_MASK
+        if op is FlagOp.ADD:
+            new_flags, new_bits = old_flags | flags, old_bits | bits
+        elif op is FlagOp.REMOVE:
+            new_flags, new_bits = old_flags & ~flags, old_bits & ~bits
+        else:
+            new_flags, new_bits = flags, bits
+        if new_flags != old_flags or new_bits != old_bits:
+            modseq = account.modseq
+            mailbox.replace(message, apply_flags(message, new_flags, new_bits, modseq))
+            write.put(write.dbs.mirror, KEY_AMU.pack(account.id, mailbox.id, uid), b"")
+            touched.append(uid)
+        changed.append((uid, new_flags, new_bits, modseq))
+    if touched:
+        account.log(ChangeKind.FLAGS, mailbox, records.ranges(touched))
+    return Stored(
+        account.modseq if touched else ModSeq(0), changed, modified, mailbox.record.keywords
+    )
+
+
+def expunge(
+    account: AccountTxn,
+    mailbox: MailboxTxn,
+    messages: Iterable[MessageTuple],
+    moved_to: dict[int, tuple[int, int]] | None = None,
+) -> list[tuple[int, str]]:
+    """Remove messages; returns (uid, path) of the files to be put away after the commit."""
+    write, dbs = account.write, account.write.dbs
+    files: list[tuple[int, str]] = []
+    when = now()
+    for message in messages:
+        uid = message[0]
+        key = KEY_AMU.pack(account.id, mailbox.id, uid)
+        path = (write.get(dbs.file, key) or b"").decode()
+        base = maildir.split_name(path[4:])[0]
+        wire = bool(message[M_FLAGS] & FILE_IS_WIRE)
+        target = moved_to.get(uid) if moved_to else None
+        write.put(dbs.base, mailbox.key + base.encode(), KEY_A.pack(uid) + TOMBSTONE)
+        record = records.ExpungedRecord(when, base, wire, target)
+        write.put(dbs.expunged, key, records.encode(record))
+        mailbox.remove(message)
+        files.append((uid, path))
+    if files:
+        account.log(ChangeKind.EXPUNGED, mailbox, records.ranges(uid for uid, _ in files))
+    return files
+
+
+def expunge_deleted(
+    account: AccountTxn, mailbox: MailboxTxn, uids: Sequence[int] | None
+) -> list[tuple[int, str]]:
+    """RFC 9051 §6.4.3, RFC 4315 §2.1: remove those with \\Deleted, of `uids` or of all."""
+    if not mailbox.state.deleted:
+        return []
+    deleted = int(Flag.DELETED)
+    return expunge(account, mailbox, [m for m in select(mailbox, uids) if m[M_FLAGS] & deleted])
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """One message of a COPY or MOVE: the source record and the path that its link has got."""
+
+    source: MessageTuple
+    path: str  # below the destination directory
+
+
+def copy(
+    account: AccountTxn, source: MailboxTxn, target: MailboxTxn, duplicates: Sequence[Duplicate]
+) -> list[int]:
+    """Give the linked files records in `target`, with the sources' present flags.
+
+    Raises StoreError NOT_FOUND when a source is gone, so that the caller looks again.
+    """
+    dbs, write = account.write.dbs, account.write
+    uids: list[int] = []
+    names = source.record.keywords
+    for duplicate in duplicates:
+        message = source.get(duplicate.source[0])
+        if message is None:
+            raise StoreError(ErrorKind.NOT_FOUND, "message is gone")
+        overview = write.get(dbs.overview, KEY_AMU.pack(account.id, source.id, message[0]))
+        bits = message[M_KEYWORDS]
+        words = tuple(name for i, name in enumerate(names) if bits >> i & 1) if bits else ()
+        incoming = Incoming(
+            path=duplicate.path,
+            received=message[3],
+            zone=message[9],
+            size=message[M_SIZE],
+            overview=overview or b"",
+            flags=message[M_FLAGS] & FLAG_MASK,
+            keywords=words,
+            email_id=message[M_EMAIL_ID],
+            thread_id=message[M_THREAD_ID],
+            wire=bool(message[M_FLAGS] & FILE_IS_WIRE),
+        )
+        uids.append(add(account, target, incoming))
+    if uids:
+        account.log(ChangeKind.ADDED, target, records.ranges(uids))
+    return uids

@@ -1,0 +1,119 @@
+"""Rebuild an account's index from its Maildir: `mox reindex`.
+
+Messages that the index knows keep their uids; their overview, size and counters are made anew.
+Files it does not know become messages, entries without file go. Where the index has been lost,
+everything gets new uids under new UIDVALIDITYs, so that clients download again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mox.message import index_facts
+from mox.store import records, sync
+from mox.store.account import Account
+from mox.store.account_txn import AccountTxn
+from mox.store.committer import WriteTxn
+from mox.store.errors import ErrorKind, StoreError
+from mox.store.model import M_FLAGS, M_SIZE, MailboxId, MessageTuple
+from mox.store.records import FILE_IS_WIRE, KEY_AMU
+from mox.store.store import Store, open_store
+
+_AT_ONCE = 500
+
+
+@dataclass(slots=True)
+class Report:
+    mailboxes: int = 0
+    messages: int = 0
+    changed: int = 0  # whose entry was wrong
+
+
+def reindex(data_dir: Path, name: str) -> Report:
+    """Rebuild the index of account `name`; the server may run meanwhile.
+
+    Raises StoreError when there is no such account directory or the disk fails.
+    """
+    if name != os.path.basename(name) or not (data_dir / "accounts" / name / "Maildir").is_dir():
+        text = f"no Maildir for account {name!r}"
+        raise StoreError(ErrorKind.NOT_FOUND, text, f"looked in {data_dir}/accounts")
+    store = open_store(data_dir)
+    try:
+        return reindex_account(store, store.account(name))
+    finally:
+        store.close()
+
+
+def reindex_account(store: Store, account: Account) -> Report:
+    report = Report()
+    account.finish_intents()
+    for mailbox in account.mailboxes():
+        account.mend(mailbox.id)
+        report.mailboxes += 1
+        uids = account.uids(mailbox.id)
+        for start in range(0, len(uids), _AT_ONCE):
+            some = uids[start : start + _AT_ONCE]
+            report.changed += _rebuild(store, account, mailbox.id, some)
+        store.write(lambda write, m=mailbox.id: _recount(write, account.id, m))  # type: ignore[misc]
+        report.messages += len(uids)
+    store.write(lambda write: _recount_account(write, account.id))
+    return report
+
+
+def _rebuild(store: Store, account: Account, mailbox_id: MailboxId, uids: Sequence[int]) -> int:
+    """Make overview and size of some messages anew; how many differed."""
+    directory = account.directory(mailbox_id)
+    work: list[tuple[MessageTuple, str]] = []
+    for message in account.select(mailbox_id, uids):
+        path = account.path(mailbox_id, message[0])
+        if path is not None:
+            work.append((message, f"{directory}/{path}"))
+    fresh = store.pool.apply(_read_facts, (work,))
+    old = account.overviews(mailbox_id, [message[0] for message, _, _ in fresh])
+    wrong = [
+        (message, size, overview)
+        for (message, size, overview), was in zip(fresh, old, strict=True)
+        if size != message[M_SIZE] or was != records.unpack_overview(overview)
+    ]
+
+    def change(write: WriteTxn) -> None:
+        txn = AccountTxn(write, account.id)
+        mailbox = txn.mailbox(mailbox_id)
+        for message, size, overview in wrong:
+            present = mailbox.get(message[0])
+            if present is not None:
+                key = KEY_AMU.pack(account.id, mailbox_id, message[0])
+                write.put(write.dbs.overview, key, overview)
+                mailbox.replace(present, (*present[:M_SIZE], size, *present[M_SIZE + 1 :]))
+        txn.save()
+
+    if wrong:
+        store.write(change)
+    return len(wrong)
+
+
+def _read_facts(work: list[tuple[MessageTuple, str]]) -> list[tuple[MessageTuple, int, bytes]]:
+    result: list[tuple[MessageTuple, int, bytes]] = []
+    for message, path in work:
+        found = sync.read_regular(path)
+        if found is not None:
+            facts = index_facts(found[0], wire=bool(message[M_FLAGS] & FILE_IS_WIRE))
+            overview = records.pack_overview(facts.envelope, facts.bodystructure)
+            result.append((message, facts.size, overview))
+    return result
+
+
+def _recount(write: WriteTxn, account_id: int, mailbox_id: MailboxId) -> None:
+    account = AccountTxn(write, account_id)
+    mailbox = account.mailbox(mailbox_id)
+    mailbox.recount()
+    account.save()
+
+
+def _recount_account(write: WriteTxn, account_id: int) -> None:
+    account = AccountTxn(write, account_id)
+    account.recount()
+    account.save()

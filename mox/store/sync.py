@@ -1,0 +1,383 @@
+"""Noticing what other programs did to a mailbox's files.
+
+A directory whose mtime is not the recorded one is compared with the index: an unknown file in
+new/ or cur/ becomes a message, a renamed one is a flag change, a missing one an expunge. The
+comparison runs in the thread pool; its result is applied in one transaction that checks each
+point again, so that two processes noticing the same change do it once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mox import logfmt
+from mox.message import index_facts
+from mox.store import maildir, messages, records
+from mox.store.account_txn import AccountTxn, MailboxTxn, apply_flags
+from mox.store.committer import WriteTxn
+from mox.store.model import FLAG_MASK, M_FLAGS, M_KEYWORDS, ChangeKind, MailboxId
+from mox.store.reading import range_items
+from mox.store.records import KEY_A, KEY_AMU
+
+if TYPE_CHECKING:
+    from mox.store.account import Account
+
+log = logfmt.logger("store")
+
+_ADOPT_AT_ONCE = 500
+
+# A directory changed this recently may change again without a new mtime (clock tick).
+_TICK_NS = 20_000_000
+
+
+@dataclass(slots=True)
+class Listing:
+    """What a mailbox's directory held, and when its parts were last changed (ns; 0 unsure)."""
+
+    paths: set[str]
+    new_mtime: int
+    cur_mtime: int
+
+
+@dataclass(slots=True)
+class Adopted:
+    """A file that is to become a message."""
+
+    incoming: messages.Incoming
+    keyword_bits: int
+
+
+@dataclass(slots=True)
+class Difference:
+    """What the files say that the index does not."""
+
+    renamed: list[tuple[int, str]] = field(default_factory=list)  # uid, new path
+    unknown: list[str] = field(default_factory=list)  # paths
+    gone: list[tuple[int, str]] = field(default_factory=list)  # uid, path in the index
+
+    def __bool__(self) -> bool:
+        return bool(self.renamed or self.unknown or self.gone)
+
+
+# ---- in the thread pool: looking
+
+
+def mtimes(directory: str) -> tuple[int, int]:
+    """mtime of new/ and cur/ in ns; raises OSError."""
+    return (
+        os.stat(f"{directory}/new").st_mtime_ns,
+        os.stat(f"{directory}/cur").st_mtime_ns,
+    )
+
+
+def list_mailbox(directory: str) -> Listing:
+    """List new/ before cur/: a message that moves meanwhile shows up at least once."""
+    settled = time.time_ns() - _TICK_NS
+    new_mtime, cur_mtime = mtimes(directory)
+    paths = {f"new/{name}" for name in os.listdir(f"{directory}/new") if name[0] != "."}
+    paths.update(f"cur/{name}" for name in os.listdir(f"{directory}/cur") if name[0] != ".")
+    return Listing(
+        paths,
+        new_mtime if new_mtime < settled else 0,
+        cur_mtime if cur_mtime < settled else 0,
+    )
+
+
+def compare(known: dict[str, int], present: set[str]) -> Difference:
+    """Compare the index's paths (with their uids) with the directory's."""
+    difference = Difference()
+    unknown = present - known.keys()
+    missing = {maildir.split_name(path[4:])[0]: path for path in known.keys() - present}
+    if missing and unknown:
+        for path in sorted(unknown):
+            old = missing.pop(maildir.split_name(path[4:])[0], None)
+            if old is None:
+                difference.unknown.append(path)
+            else:
+                difference.renamed.append((known[old], path))
+    else:
+        difference.unknown = sorted(unknown)
+    difference.gone = [(known[path], path) for path in missing.values()]
+    return difference
+
+
+def adopt_files(directory: str, paths: Iterable[str], quarantine: str) -> list[Adopted]:
+    """Read the files that are to become messages; broken ones go to the quarantine."""
+    adopted = (_adopt(directory, path, quarantine) for path in paths)
+    return [each for each in adopted if each is not None]
+
+
+def _adopt(directory: str, path: str, quarantine: str) -> Adopted | None:
+    data = read_regular(f"{directory}/{path}")
+    if data is None:
+        return None
+    content, modified = data
+    base, text = maildir.split_name(path[4:])
+    stated = maildir.stated_size(base)
+    if stated is not None and stated != len(content):
+        os.makedirs(quarantine, mode=0o700, exist_ok=True)
+        os.rename(f"{directory}/{path}", f"{quarantine}/{path[4:]}")
+        return None
+    lines = content.count(b"\n")
+    wire = lines > 0 and content.count(b"\r\n") == lines
+    facts = index_facts(content, wire=wire)
+    overview = records.pack_overview(facts.envelope, facts.bodystructure)
+    flags, bits = maildir.parse_letters(text)
+    incoming = messages.Incoming(path, modified, 0, facts.size, overview, flags=flags, wire=wire)
+    return Adopted(incoming, bits)
+
+
+def read_regular(path: str) -> tuple[bytes, int] | None:
+    """Content and mtime (s) of a regular file; None for anything else or one that has gone."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as e:
+        if e.errno in (errno.ENOENT, errno.ELOOP, errno.EACCES, errno.ENXIO):
+            return None
+        raise
+    with os.fdopen(fd, "rb") as f:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return f.read(), int(status.st_mtime)
+
+
+# ---- in the write transaction: applying
+
+
+@dataclass(slots=True)
+class Findings:
+    """All that one transaction needs to bring a mailbox in line with its directory."""
+
+    account_id: int
+    mailbox_id: MailboxId
+    difference: Difference
+    adopted: Sequence[Adopted] = ()
+    keyword_file: dict[int, str] = field(default_factory=dict)
+    listing: Listing | None = None  # None: only some names were looked at
+    leftovers: list[str] = field(default_factory=list)  # out: files of expunged messages
+
+    def apply(self, write: WriteTxn) -> None:
+        account = AccountTxn(write, self.account_id)
+        mailbox = account.mailbox(self.mailbox_id)
+        self.leftovers = []
+        self._apply_renamed(account, mailbox)
+        self._apply_adopted(account, mailbox)
+        self._apply_gone(account, mailbox)
+        if self.listing is not None:
+            mailbox.state.new_mtime = self.listing.new_mtime
+            mailbox.state.cur_mtime = self.listing.cur_mtime
+            mailbox.state.scanned = int(time.time())
+        account.save()
+
+    def _bits(self, mailbox: MailboxTxn, bits: int) -> int:
+        """Keyword letters of a file name as bits of the mailbox's own table."""
+        if not bits:
+            return 0
+        table = mailbox.record.keywords
+        words = []
+        for i in range(maildir.MAX_LETTERS):
+            if bits >> i & 1:
+                word = self.keyword_file.get(i) or (table[i] if i < len(table) else "")
+                if word:
+                    words.append(word)
+        return mailbox.keyword_bits(tuple(words))
+
+    def _apply_renamed(self, account: AccountTxn, mailbox: MailboxTxn) -> None:
+        write, dbs = account.write, account.write.dbs
+        changed: list[int] = []
+        for uid, path in sorted(self.difference.renamed):
+            key = KEY_AMU.pack(account.id, mailbox.id, uid)
+            recorded = write.get(dbs.file, key)
+            message = mailbox.get(uid)
+            if recorded is None or message is None or recorded == path.encode():
+                continue
+            old_flags, old_bits = maildir.parse_letters(
+                maildir.split_name(recorded.decode()[4:])[1]
+            )
+            new_flags, new_bits = maildir.parse_letters(maildir.split_name(path[4:])[1])
+            # Only what the other program changed: our own change may not be in the name yet.
+            flags = message[M_FLAGS] & FLAG_MASK ^ (old_flags ^ new_flags)
+            bits = message[M_KEYWORDS]
+            if old_bits != new_bits:
+                bits = bits & ~self._bits(mailbox, old_bits & ~new_bits)
+                bits |= self._bits(mailbox, new_bits & ~old_bits)
+            write.put(dbs.file, key, path.encode())
+            if messages.shown_path(path, flags, bits) == path:
+                write.delete(dbs.mirror, key)
+            else:
+                write.put(dbs.mirror, key, b"")
+            if flags != message[M_FLAGS] & FLAG_MASK or bits != message[M_KEYWORDS]:
+                mailbox.replace(message, apply_flags(message, flags, bits, account.modseq))
+                changed.append(uid)
+        if changed:
+            account.log(ChangeKind.FLAGS, mailbox, records.ranges(changed))
+
+    def _apply_adopted(self, account: AccountTxn, mailbox: MailboxTxn) -> None:
+        added: list[int] = []
+        for each in self.adopted:
+            known = account.write.get(
+                account.write.dbs.base, mailbox.key + each.incoming.base.encode()
+            )
+            if known is not None:
+                if len(known) != 4:  # expunged: its file should have been put away
+                    self.leftovers.append(each.incoming.path)
+                continue
+            uid = messages.add(account, mailbox, each.incoming)
+            bits = self._bits(mailbox, each.keyword_bits)
+            message = mailbox.get(uid)
+            if bits and message is not None:
+                flags = message[M_FLAGS] & FLAG_MASK
+                mailbox.replace(message, apply_flags(message, flags, bits, account.modseq))
+            added.append(uid)
+        if added:
+            account.log(ChangeKind.ADDED, mailbox, records.ranges(added))
+
+    def _apply_gone(self, account: AccountTxn, mailbox: MailboxTxn) -> None:
+        write, dbs = account.write, account.write.dbs
+        removed: list[int] = []
+        for uid, path in sorted(self.difference.gone):
+            key = KEY_AMU.pack(account.id, mailbox.id, uid)
+            message = mailbox.get(uid)
+            if message is None or write.get(dbs.file, key) != path.encode():
+                continue
+            base = maildir.split_name(path[4:])[0]
+            write.delete(dbs.base, mailbox.key + base.encode())
+            mailbox.remove(message)
+            removed.append(uid)
+        if removed:
+            account.log(ChangeKind.EXPUNGED, mailbox, records.ranges(removed))
+
+
+# ---- on the event loop: bringing both together
+
+
+def compare_all(account: Account, mailbox_id: MailboxId, quarantine: str) -> bool:
+    """List the mailbox's directory, compare it with the index, apply; whether they differed."""
+    store = account.store
+    directory = account.directory(mailbox_id)
+
+    def look() -> tuple[Listing, Difference]:
+        known = store.known_paths(account.id, mailbox_id)
+        listing = list_mailbox(directory)
+        difference = compare(known, listing.paths)
+        if difference.gone:
+            # A rename while the directory was read can hide a file: believe two listings only.
+            again = list_mailbox(directory)
+            difference = compare(known, again.paths | listing.paths)
+        return listing, difference
+
+    try:
+        listing, difference = store.pool.apply(look)
+    except FileNotFoundError:
+        return _directory_missing(account, mailbox_id, directory)
+    findings = Findings(account.id, mailbox_id, difference, listing=listing)
+    if not difference:
+        store.later_write(findings.apply)
+        return False
+    _apply(account, directory, findings, quarantine)
+    return True
+
+
+def compare_some(account: Account, mailbox_id: MailboxId, paths: set[str], quarantine: str) -> None:
+    """Look at single paths that inotify named; the rest of the mailbox is not touched."""
+    directory = account.directory(mailbox_id)
+    difference = _difference_of(account, mailbox_id, directory, paths)
+    if difference:
+        findings = Findings(account.id, mailbox_id, difference)
+        _apply(account, directory, findings, quarantine)
+
+
+def _difference_of(
+    account: Account, mailbox_id: MailboxId, directory: str, paths: set[str]
+) -> Difference:
+    store = account.store
+    difference = Difference()
+    there = {path for path in paths if os.path.lexists(f"{directory}/{path}")}
+    shown: set[int] = set()
+    for path in sorted(there):
+        uid, tombstone = store.uid_of_base(account.id, mailbox_id, maildir.split_name(path[4:])[0])
+        if uid is None:
+            if not tombstone:
+                difference.unknown.append(path)
+            continue
+        shown.add(uid)
+        if store.path_of(account.id, mailbox_id, uid) != path:
+            difference.renamed.append((uid, path))
+    for path in sorted(paths - there):
+        uid, _ = store.uid_of_base(account.id, mailbox_id, maildir.split_name(path[4:])[0])
+        if uid is not None and uid not in shown:
+            recorded = store.path_of(account.id, mailbox_id, uid)
+            if recorded is not None and not os.path.lexists(f"{directory}/{recorded}"):
+                difference.gone.append((uid, recorded))
+    return difference
+
+
+def _apply(account: Account, directory: str, findings: Findings, quarantine: str) -> None:
+    """Apply in slices, so that thousands of adopted files do not hold up other writers."""
+    store = account.store
+    if findings.difference:
+        findings.keyword_file = maildir.read_keyword_file(directory)
+    unknown, listing = findings.difference.unknown, findings.listing
+    for start in range(0, max(len(unknown), 1), _ADOPT_AT_ONCE):
+        some = unknown[start : start + _ADOPT_AT_ONCE]
+        findings.listing = listing if start + _ADOPT_AT_ONCE >= len(unknown) else None
+        findings.adopted = store.pool.apply(adopt_files, (directory, some, quarantine))
+        if len(findings.adopted) < len(some):
+            log.warn(
+                "files are no complete messages; those with another size than their name says "
+                "are in the quarantine directory",
+                account=account.name,
+                directory=directory,
+                files=len(some) - len(findings.adopted),
+            )
+        store.committer.write(findings.apply)
+        if findings.leftovers:
+            store.later(unlink_files, directory, findings.leftovers)
+        findings.difference = Difference()
+
+
+def _directory_missing(account: Account, mailbox_id: MailboxId, directory: str) -> bool:
+    """Someone removed the directory: its messages are gone, the mailbox stays.
+
+    Unless a rename is under way, or the Maildir itself is missing (a disk not mounted).
+    """
+    root = os.path.join(account.base, "Maildir")
+    store = account.store
+    if not os.path.isdir(root) or store.renaming(account.id):
+        return False
+    known = store.known_paths(account.id, mailbox_id)
+    gone = [(uid, path) for path, uid in known.items()]
+    findings = Findings(account.id, mailbox_id, Difference(gone=gone))
+    store.committer.write(findings.apply, prepare=lambda: maildir.make_mailbox_directory(directory))
+    return bool(gone)
+
+
+def has_intent(write: WriteTxn, account_id: int) -> bool:
+    """Whether a rename or removal of one of the account's mailboxes is under way."""
+    return any(True for _ in range_items(write.txn, write.dbs.intent, KEY_A.pack(account_id)))
+
+
+def read_by_base(directory: str, base: str) -> bytes | None:
+    """The content of the file with this base, wherever in the mailbox it is; None: nowhere."""
+    for sub in ("cur", "new"):
+        for name in os.listdir(f"{directory}/{sub}"):
+            if maildir.split_name(name)[0] == base:
+                found = read_regular(f"{directory}/{sub}/{name}")
+                return None if found is None else found[0]
+    return None
+
+
+def unlink_files(directory: str, paths: Sequence[str]) -> None:
+    """Remove files; one that is gone already is as good."""
+    for path in paths:
+        try:
+            os.unlink(f"{directory}/{path}")
+        except FileNotFoundError:
+            continue

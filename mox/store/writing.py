@@ -1,0 +1,401 @@
+"""Putting messages into mailboxes, from outside (deliver, append) and from within (copy, move).
+
+Here files and records come together: paths are chosen, files handed to the committer, and what
+raced with a rename is tried again with fresh paths.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from mox.message import index_facts
+from mox.store import maildir, messages, records
+from mox.store.account_txn import AccountTxn
+from mox.store.committer import WriteTxn
+from mox.store.durable import FileWrite, space_error, write_all
+from mox.store.errors import ErrorKind, StoreError
+from mox.store.model import (
+    Appended,
+    ChangeKind,
+    Copied,
+    Delivered,
+    Flag,
+    MailboxId,
+    MessageTuple,
+    ModSeq,
+    NewMessage,
+    Target,
+    Timestamp,
+    Uid,
+)
+from mox.store.spool import MEMORY_LIMIT, Spool
+
+if TYPE_CHECKING:
+    from mox.store.account import Account
+    from mox.store.store import Store
+
+T = TypeVar("T")
+
+# A path is chosen before the transaction; whoever renames meanwhile makes us look again.
+_ATTEMPTS = 5
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """A message that has a name and its index facts, not yet a mailbox."""
+
+    parts: list[bytes]
+    base: str
+    wire_size: int
+    overview: bytes
+    large: bool
+
+
+def _prepare(store: Store, prefix: bytes, spool: Spool) -> _Prepared:
+    stored = spool.stored()
+    if spool.is_large:
+        return store.pool.apply(_prepare_parts, (prefix, stored, True))
+    return _prepare_parts(prefix, stored, False)
+
+
+def _prepare_parts(prefix: bytes, stored: bytes | mmap.mmap, large: bool) -> _Prepared:
+    body = bytes(stored)
+    data = prefix.replace(b"\r\n", b"\n") + body if prefix else body
+    facts = index_facts(data, wire=False)
+    base = maildir.base_name(len(data), facts.size)
+    overview = records.pack_overview(facts.envelope, facts.bodystructure)
+    return _Prepared([data], base, facts.size, overview, large)
+
+
+def _file(store: Store, directory: str, path: str, prepared: _Prepared) -> FileWrite:
+    """The file of a message; a large one is made durable here, off the committer's thread."""
+    tmp = os.path.join(directory, "tmp", prepared.base)
+    final = os.path.join(directory, path)
+    if not prepared.large:
+        return FileWrite(tmp, final, prepared.parts)
+    store.pool.apply(_write_durable, (tmp, prepared.parts))
+    return FileWrite(tmp, final)
+
+
+def _write_durable(path: str, parts: Sequence[bytes]) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(fd, parts)
+            os.fdatasync(fd)
+        except OSError:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(fd)
+    except FileNotFoundError as e:
+        raise StoreError(ErrorKind.NOT_FOUND, "directory has moved", str(e)) from e
+    except OSError as e:
+        raise space_error(e, path) from e
+
+
+def _retrying(operation: Callable[[], T]) -> T:
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return operation()
+        except StoreError as e:
+            if e.kind is not ErrorKind.NOT_FOUND:
+                raise
+    return operation()
+
+
+# ---- deliver
+
+
+def deliver(store: Store, targets: Sequence[Target], spool: Spool) -> list[Delivered | StoreError]:
+    """Deliver one message to all targets in one durable batch; a result for each.
+
+    A target's own trouble (quota, a name that cannot be) is its result. Trouble of the disk or
+    the index is raised as StoreError: then no target got it.
+    """
+    results: list[Delivered | StoreError | None] = [None] * len(targets)
+    if spool.size > MEMORY_LIMIT or len(targets) > 1:
+        _refuse_over_quota(targets, spool, results)
+    prepared: dict[bytes, _Prepared] = {}
+    for i, target in enumerate(targets):
+        if results[i] is None and target.prefix not in prepared:
+            prepared[target.prefix] = _prepare(store, target.prefix, spool)
+
+    def attempt() -> list[Delivered | StoreError]:
+        plans: list[_Plan] = []
+        for i, target in enumerate(targets):
+            if results[i] is None:
+                plan = _plan(store, target, prepared[target.prefix], results, i)
+                if plan is not None:
+                    plans.append(plan)
+        if plans:
+            files = [plan.file for plan in plans]
+            done = store.committer.write(partial(_deliver_txn, plans), files)
+            for plan, result in zip(plans, done, strict=True):
+                results[plan.index] = result
+            _discard_failed(store, plans, done)
+        return [result for result in results if result is not None]
+
+    return _retrying(attempt)
+
+
+@dataclass(slots=True)
+class _Plan:
+    index: int
+    target: Target
+    mailbox_id: MailboxId
+    directory: str
+    file: FileWrite
+    incoming: messages.Incoming
+
+
+def _refuse_over_quota(
+    targets: Sequence[Target], spool: Spool, results: list[Delivered | StoreError | None]
+) -> None:
+    """Before the work of a large or many-recipient message; the transaction checks again."""
+    for i, target in enumerate(targets):
+        if target.quota > 0 and target.account.usage().octets + spool.size > target.quota:
+            text = f"account over maximum total size {target.quota}"
+            results[i] = StoreError(ErrorKind.OVER_QUOTA, text)
+
+
+def _plan(
+    store: Store,
+    target: Target,
+    prepared: _Prepared,
+    results: list[Delivered | StoreError | None],
+    index: int,
+) -> _Plan | None:
+    account = target.account
+    try:
+        mailbox_id, directory = account.open_mailbox(target.mailbox)
+        # Each target has a file of its own, so a name of its own.
+        base = maildir.base_name(len(prepared.parts[0]), prepared.wire_size)
+        own = _Prepared(prepared.parts, base, prepared.wire_size, prepared.overview, prepared.large)
+        path = _initial_path(base, target.flags)
+        file = _file(store, directory, path, own)
+    except StoreError as e:
+        if e.kind is ErrorKind.NOT_FOUND:
+            account.forget_directories()
+            raise
+        results[index] = e
+        return None
+    received, zone = target.received
+    incoming = messages.Incoming(
+        path, received, zone, own.wire_size, own.overview, int(target.flags), target.keywords
+    )
+    return _Plan(index, target, mailbox_id, directory, file, incoming)
+
+
+def _initial_path(base: str, flags: int) -> str:
+    """Mail without flags is new; with flags it is in cur/ and its name shows them."""
+    return maildir.cur_path(base, flags, 0) if flags else "new/" + base
+
+
+def _deliver_txn(plans: Sequence[_Plan], write: WriteTxn) -> list[Delivered | StoreError]:
+    return [_deliver_one(plan, write) for plan in plans]
+
+
+def _deliver_one(plan: _Plan, write: WriteTxn) -> Delivered | StoreError:
+    account = AccountTxn(write, plan.target.account.id)
+    mailbox = account.mailbox_in(plan.mailbox_id, plan.directory)
+    try:
+        messages.check_quota(account, plan.incoming.size, plan.target.quota)
+    except StoreError as e:
+        return e
+    uid = messages.add(account, mailbox, plan.incoming)
+    account.log(ChangeKind.ADDED, mailbox, ((uid, uid),))
+    sub = plan.incoming.path[:3]
+    mailbox.note_own_files(sub, write.mtimes.get(f"{plan.directory}/{sub}"))
+    account.save()
+    return Delivered(
+        plan.mailbox_id,
+        mailbox.record.uidvalidity,
+        Uid(uid),
+        account.modseq,
+        plan.incoming.path,
+    )
+
+
+def _discard_failed(
+    store: Store, plans: Sequence[_Plan], done: Sequence[Delivered | StoreError]
+) -> None:
+    for plan, result in zip(plans, done, strict=True):
+        if isinstance(result, StoreError):
+            store.pool.apply(os.unlink, (plan.file.final,))
+
+
+# ---- append
+
+
+def append(
+    account: Account, mailbox_id: MailboxId, new: Sequence[NewMessage], quota: int
+) -> Appended:
+    """Add messages in one operation: all get in, with one modseq, or none (RFC 3502)."""
+    store = account.store
+    prepared = [_prepare(store, b"", message.spool) for message in new]
+
+    def attempt() -> Appended:
+        directory = account.directory(mailbox_id)
+        incoming = []
+        for message, ready in zip(new, prepared, strict=True):
+            path = maildir.cur_path(ready.base, message.flags, 0)
+            incoming.append(_appended(path, ready, message.flags, message.keywords, message))
+        files = [
+            _file(store, directory, each.path, ready)
+            for each, ready in zip(incoming, prepared, strict=True)
+        ]
+        change = partial(_append_txn, account.id, mailbox_id, directory, incoming, quota)
+        try:
+            return store.committer.write(change, files)
+        except StoreError as e:
+            if e.kind is ErrorKind.NOT_FOUND:
+                account.forget_directories()
+                account.directory(mailbox_id)  # raises when the mailbox itself is gone
+            raise
+
+    return _retrying(attempt)
+
+
+def _appended(
+    path: str, ready: _Prepared, flags: Flag, keywords: tuple[str, ...], message: NewMessage
+) -> messages.Incoming:
+    received: Timestamp = message.received
+    return messages.Incoming(
+        path, received[0], received[1], ready.wire_size, ready.overview, int(flags), keywords
+    )
+
+
+def _append_txn(
+    account_id: int,
+    mailbox_id: MailboxId,
+    directory: str,
+    incoming: Sequence[messages.Incoming],
+    quota: int,
+    write: WriteTxn,
+) -> Appended:
+    account = AccountTxn(write, account_id)
+    mailbox = account.mailbox_in(mailbox_id, directory)
+    messages.check_quota(account, sum(each.size for each in incoming), quota)
+    uids = tuple(messages.add(account, mailbox, each) for each in incoming)
+    account.log(ChangeKind.ADDED, mailbox, records.ranges(uids))
+    mailbox.note_own_files("cur", write.mtimes.get(f"{directory}/cur"))
+    account.save()
+    return Appended(mailbox.record.uidvalidity, uids, account.modseq)
+
+
+# ---- copy and move
+
+
+def copy(
+    account: Account,
+    source_id: MailboxId,
+    uids: Sequence[int],
+    target_id: MailboxId,
+    quota: int,
+    *,
+    move: bool,
+) -> Copied:
+    """COPY, or MOVE (RFC 6851): hard links, then the records, then the old names go."""
+
+    def attempt() -> Copied:
+        source_dir = account.directory(source_id)
+        target_dir = account.directory(target_id)
+        sources = account.select(source_id, uids)
+        files: list[FileWrite] = []
+        duplicates: list[messages.Duplicate] = []
+        for message, old_path in zip(
+            sources, account.paths(source_id, [m[0] for m in sources]), strict=True
+        ):
+            path = _duplicate_path(message, old_path)
+            files.append(FileWrite(f"{source_dir}/{old_path}", f"{target_dir}/{path}", link=True))
+            duplicates.append(messages.Duplicate(message, path))
+        if not duplicates:
+            return Copied(account.uidvalidity(target_id), (), (), ModSeq(0))
+        change = partial(
+            _copy_txn, account.id, source_id, target_id, target_dir, duplicates, quota, move
+        )
+        try:
+            result, files_gone = account.store.committer.write(change, files)
+        except StoreError as e:
+            if e.kind is ErrorKind.NOT_FOUND:
+                account.forget_directories()
+                account.mend(source_id)
+            raise
+        account.remove_files(source_dir, files_gone)
+        return result
+
+    return _retrying(attempt)
+
+
+def _duplicate_path(message: MessageTuple, old_path: str) -> str:
+    stored = maildir.stated_size(maildir.split_name(old_path[4:])[0]) or message[7]
+    base = maildir.base_name(stored, message[7])
+    _, text = maildir.split_name(old_path[4:])
+    system = "".join(letter for letter in text if letter.isupper())
+    return f"cur/{base}:2,{system}"
+
+
+def _copy_txn(
+    account_id: int,
+    source_id: MailboxId,
+    target_id: MailboxId,
+    target_dir: str,
+    duplicates: Sequence[messages.Duplicate],
+    quota: int,
+    move: bool,
+    write: WriteTxn,
+) -> tuple[Copied, list[str]]:
+    account = AccountTxn(write, account_id)
+    source, target = account.mailbox(source_id), account.mailbox_in(target_id, target_dir)
+    if not move:
+        messages.check_quota(account, sum(d.source[7] for d in duplicates), quota)
+    dest_uids = messages.copy(account, source, target, duplicates)
+    source_uids = tuple(duplicate.source[0] for duplicate in duplicates)
+    gone: list[str] = []
+    if move:
+        moved = {s: (int(target_id), d) for s, d in zip(source_uids, dest_uids, strict=True)}
+        present = messages.select(source, source_uids)
+        gone = [path for _, path in messages.expunge(account, source, present, moved)]
+    target.note_own_files("cur", write.mtimes.get(f"{target_dir}/cur"))
+    account.save()
+    result = Copied(target.record.uidvalidity, source_uids, tuple(dest_uids), account.modseq)
+    return result, gone
+
+
+# ---- expunge
+
+
+def expunge_txn(
+    account_id: int, mailbox_id: MailboxId, uids: Sequence[int] | None, write: WriteTxn
+) -> tuple[list[tuple[int, str]], ModSeq]:
+    account = AccountTxn(write, account_id)
+    mailbox = account.mailbox(mailbox_id)
+    files = messages.expunge_deleted(account, mailbox, uids)
+    modseq = account.modseq if files else ModSeq(0)
+    account.save()
+    return files, modseq
+
+
+def expunged_name(mailbox_id: int, uid: int) -> str:
+    """Name under expunged/ of a removed message's file."""
+    return f"{mailbox_id}.{uid}"
+
+
+def put_away(
+    source_dir: str, expunged_dir: str, mailbox_id: int, files: list[tuple[int, str]]
+) -> None:
+    """Move files of expunged messages to where sessions that still show them find them.
+
+    One that is not there was renamed or removed meanwhile; the keeper clears such leftovers.
+    """
+    for uid, path in files:
+        try:
+            os.rename(f"{source_dir}/{path}", f"{expunged_dir}/{expunged_name(mailbox_id, uid)}")
+        except FileNotFoundError:
+            continue
