@@ -1,0 +1,81 @@
+"""The notification to a sender whose message we took for some of its recipients only (RFC 3464)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mox.address import NULL_PATH, Address, Domain, parse_domain
+from mox.delivery.headers import Headers
+from mox.delivery.incoming import Arrival, Outcome
+from mox.delivery.submit import Recipient, Submission, submit
+from mox.message import dsn
+from mox.message.ids import message_id, parse_message_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mox.config import Config
+    from mox.store import Store
+
+SUBJECT = "mail delivery failure"
+
+
+def queue_bounce(
+    store: Store, config: Config, arrival: Arrival, failures: Sequence[Outcome]
+) -> None:
+    """Queue one DSN about the failed recipients. Raises StoreError.
+
+    The caller sees to it that the reverse path is not null (RFC 5321 §6.1: no DSN for a DSN).
+    """
+    notification = _notification(config, arrival, failures)
+    octets = dsn.compose(notification)
+    smtputf8 = arrival.received.smtputf8
+    with store.spool() as spool:
+        spool.write(octets)
+        submit(
+            store,
+            Submission(
+                account=config.static.postmaster.account,
+                recipients=[Recipient(arrival.reverse_path, NULL_PATH)],
+                spool=spool,
+                prefix=b"",
+                message_id=f"<{notification.message_id}>",
+                subject=SUBJECT,
+                has_8bit=False,
+                smtputf8=False,
+                dsn_utf8=dsn.compose(notification, utf8=True) if smtputf8 else b"",
+            ),
+        )
+
+
+def _notification(config: Config, arrival: Arrival, failures: Sequence[Outcome]) -> dsn.Dsn:
+    hostname = parse_domain(config.static.hostname)
+    headers = Headers(arrival.spool.stored())
+    facts = arrival.received
+    first = failures[0].recipient.path.domain
+    helo = facts.helo if isinstance(facts.helo, Domain) else facts.remote_ip
+    return dsn.Dsn(
+        mail_from=Address("postmaster", first if isinstance(first, Domain) else hostname),
+        mail_to=arrival.reverse_path,
+        subject=SUBJECT,
+        message_id=message_id(hostname),
+        date=facts.when,
+        references=parse_message_id(headers.first(b"message-id")),
+        reporting_mta=hostname,
+        received_from=helo,
+        received_from_ip=facts.remote_ip,
+        arrival=facts.when,
+        recipients=tuple(_recipient(failure) for failure in failures),
+        original_header=headers.section.replace(b"\n", b"\r\n"),
+    )
+
+
+def _recipient(failure: Outcome) -> dsn.Recipient:
+    reply = failure.reply
+    assert reply is not None, "only failures are told"
+    return dsn.Recipient(
+        address=failure.recipient.path,
+        action=dsn.Action.FAILED,
+        status=reply.enhanced or f"{reply.code // 100}.0.0",
+        error=" ".join(reply.lines),
+    )
