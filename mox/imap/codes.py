@@ -1,0 +1,79 @@
+"""Response codes, without their brackets, for responses.tagged() and responses.untagged().
+
+RFC 9051 §7.1, RFC 5530, RFC 4315 (APPENDUID, COPYUID), RFC 7162 (HIGHESTMODSEQ, MODIFIED,
+NOMODSEQ, CLOSED), RFC 6154 (USEATTR). Codes without arguments are constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mox.imap import strings
+from mox.imap.sequence import format_set
+
+ALERT = b"ALERT"
+ALREADYEXISTS = b"ALREADYEXISTS"
+AUTHENTICATIONFAILED = b"AUTHENTICATIONFAILED"
+AUTHORIZATIONFAILED = b"AUTHORIZATIONFAILED"
+BADCHARSET = b"BADCHARSET (US-ASCII UTF-8)"
+CANNOT = b"CANNOT"
+CLIENTBUG = b"CLIENTBUG"
+CLOSED = b"CLOSED"
+CONTACTADMIN = b"CONTACTADMIN"
+EXPUNGEISSUED = b"EXPUNGEISSUED"
+HASCHILDREN = b"HASCHILDREN"
+INUSE = b"INUSE"
+LIMIT = b"LIMIT"
+NONEXISTENT = b"NONEXISTENT"
+NOPERM = b"NOPERM"
+NOTSAVED = b"NOTSAVED"
+OVERQUOTA = b"OVERQUOTA"
+PRIVACYREQUIRED = b"PRIVACYREQUIRED"
+READ_ONLY = b"READ-ONLY"
+READ_WRITE = b"READ-WRITE"
+SERVERBUG = b"SERVERBUG"
+TOOBIG = b"TOOBIG"
+TRYCREATE = b"TRYCREATE"
+UNAVAILABLE = b"UNAVAILABLE"
+UNKNOWN_CTE = b"UNKNOWN-CTE"
+USEATTR = b"USEATTR"
+
+
+def appenduid(uidvalidity: int, uids: Sequence[int]) -> bytes:
+    """`uids` ascending: one, or those of a MULTIAPPEND."""
+    return b"APPENDUID %d %s" % (uidvalidity, format_set(uids))
+
+
+def copyuid(uidvalidity: int, source: Sequence[int], destination: Sequence[int]) -> bytes:
+    """Both ascending and of one length: they pair by position (RFC 4315 §3)."""
+    return b"COPYUID %d %s %s" % (uidvalidity, format_set(source), format_set(destination))
+
+
+def modified(numbers: Sequence[int]) -> bytes:
+    """What UNCHANGEDSINCE kept back: uids for UID STORE, sequence numbers for STORE; ascending."""
+    return b"MODIFIED " + format_set(numbers)
+
+
+def highestmodseq(modseq: int) -> bytes:
+    return b"HIGHESTMODSEQ %d" % modseq
+
+
+def permanentflags(flags: tuple[str, ...]) -> bytes:
+    return b"PERMANENTFLAGS " + strings.flag_list(flags)
+
+
+def uidnext(uid: int) -> bytes:
+    return b"UIDNEXT %d" % uid
+
+
+def uidvalidity(value: int) -> bytes:
+    return b"UIDVALIDITY %d" % value
+
+
+def unseen(number: int) -> bytes:
+    """The sequence number of the first message without \\Seen (RFC 3501 only)."""
+    return b"UNSEEN %d" % number
+
+
+def capability(names: Sequence[str]) -> bytes:
+    return b"CAPABILITY " + " ".join(names).encode("ascii")

@@ -1,0 +1,196 @@
+"""Server responses as octets: status lines, LIST, STATUS, SEARCH, ESEARCH and the like.
+
+RFC 9051 §7, RFC 3501 §7, RFC 4731 and RFC 7162 (ESEARCH, VANISHED), RFC 9208 (QUOTA), RFC 2971
+(ID), RFC 2342 (NAMESPACE). FETCH has its own module. Every function gives whole lines; `utf8`
+means that the client enabled UTF8=ACCEPT or IMAP4rev2.
+
+>>> tagged("a1", "OK", "done", codes.uidnext(5))
+b'a1 OK [UIDNEXT 5] done\\r\\n'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mox.imap import codes, strings
+from mox.imap.commands import StatusItem
+from mox.imap.sequence import Range, format_set, format_split
+
+Condition = Literal["OK", "NO", "BAD"]
+UntaggedCondition = Literal["OK", "NO", "BAD", "BYE", "PREAUTH"]
+
+# Numbers in one line of a classic SEARCH answer.
+SEARCH_LINE = 100
+
+
+# ---- status responses --------------------------------------------------------------------------
+
+
+def tagged(tag: str, condition: Condition, text: str, code: bytes = b"") -> bytes:
+    """Complete the command `tag`."""
+    return tag.encode("ascii") + _status(condition, text, code)
+
+
+def untagged(condition: UntaggedCondition, text: str, code: bytes = b"") -> bytes:
+    return b"*" + _status(condition, text, code)
+
+
+def _status(condition: str, text: str, code: bytes) -> bytes:
+    bracket = b"[" + code + b"] " if code else b""
+    return b" %s %s%s\r\n" % (condition.encode("ascii"), bracket, strings.text(text))
+
+
+def continuation(text: str = "") -> bytes:
+    """Ask for the rest: of a literal, a SASL exchange (`text` is base64 then), or for DONE."""
+    return b"+ " + text.encode("ascii") + b"\r\n"
+
+
+# ---- server and session ------------------------------------------------------------------------
+
+
+def capability(names: Sequence[str]) -> bytes:
+    return b"* " + codes.capability(names) + b"\r\n"
+
+
+def enabled(names: Sequence[str]) -> bytes:
+    return b"* " + " ".join(["ENABLED", *names]).encode("ascii") + b"\r\n"
+
+
+def server_id(fields: Mapping[str, str]) -> bytes:
+    if not fields:
+        return b"* ID NIL\r\n"
+    pairs = [strings.string(word.encode("utf-8")) for pair in fields.items() for word in pair]
+    return b"* ID " + strings.parenthesised(pairs) + b"\r\n"
+
+
+def namespace() -> bytes:
+    """One personal namespace without prefix, "/" between levels; no others."""
+    return b'* NAMESPACE (("" "/")) NIL NIL\r\n'
+
+
+# ---- the selected mailbox ----------------------------------------------------------------------
+
+
+def exists(count: int) -> bytes:
+    return b"* %d EXISTS\r\n" % count
+
+
+def recent(count: int) -> bytes:
+    return b"* %d RECENT\r\n" % count
+
+
+def flags(names: tuple[str, ...]) -> bytes:
+    return b"* FLAGS " + strings.flag_list(names) + b"\r\n"
+
+
+def expunge(number: int) -> bytes:
+    return b"* %d EXPUNGE\r\n" % number
+
+
+def vanished(uids: Sequence[Range], *, earlier: bool = False) -> bytes:
+    """Tell uid ranges, ascending, as gone (RFC 7162 §3.2.10); long sets in several lines."""
+    start = b"* VANISHED (EARLIER) " if earlier else b"* VANISHED "
+    return b"".join([start + piece + b"\r\n" for piece in format_split(uids)])
+
+
+# ---- mailboxes ---------------------------------------------------------------------------------
+
+
+def list_line(
+    name: str,
+    attributes: Sequence[str] = (),
+    *,
+    childinfo: Sequence[str] = (),
+    oldname: str | None = None,
+    utf8: bool = False,
+    verb: Literal["LIST", "LSUB"] = "LIST",
+) -> bytes:
+    """Give one LIST or LSUB line; `childinfo` and `oldname` become extended data items.
+
+    RFC 9051 §9: mbox-list-extended = "(" [mbox-list-extended-item …] ")", with tags as astrings.
+    """
+    extended = []
+    if childinfo:
+        options = [b'"' + option.encode("ascii") + b'"' for option in childinfo]
+        extended.append(b'"CHILDINFO" ' + strings.parenthesised(options))
+    if oldname is not None:
+        extended.append(b'"OLDNAME" (' + strings.mailbox(oldname, utf8=utf8) + b")")
+    line = b'* %s (%s) "/" %s' % (
+        verb.encode("ascii"),
+        " ".join(attributes).encode("ascii", "replace"),
+        strings.mailbox(name, utf8=utf8) if name else b'""',
+    )
+    return line + (b" " + strings.parenthesised(extended) if extended else b"") + b"\r\n"
+
+
+def status(
+    name: str, values: Iterable[tuple[StatusItem, int | None]], *, utf8: bool = False
+) -> bytes:
+    """Give a STATUS line; a value None is NIL (APPENDLIMIT without a limit)."""
+    items = [
+        item.value.encode("ascii") + (b" NIL" if value is None else b" %d" % value)
+        for item, value in values
+    ]
+    return b"* STATUS " + strings.mailbox(name, utf8=utf8) + b" (" + b" ".join(items) + b")\r\n"
+
+
+def quotaroot(name: str, roots: Sequence[str] = ("",), *, utf8: bool = False) -> bytes:
+    words = [strings.mailbox(name, utf8=utf8)]
+    words += [strings.astring(root.encode("utf-8")) for root in roots]
+    return b"* QUOTAROOT " + b" ".join(words) + b"\r\n"
+
+
+def quota(root: str, resources: Iterable[tuple[str, int, int]]) -> bytes:
+    """`resources`: name, usage, limit; STORAGE counts units of 1024 octets (RFC 9208 §5.1)."""
+    triples = [b"%s %d %d" % (name.encode("ascii"), used, most) for name, used, most in resources]
+    name = strings.astring(root.encode("utf-8"))
+    return b"* QUOTA " + name + b" " + strings.parenthesised(triples) + b"\r\n"
+
+
+# ---- search results ----------------------------------------------------------------------------
+
+
+def search(numbers: Sequence[int], modseq: int | None = None) -> bytes:
+    """Give the classic answer, in lines of 100 numbers; `modseq` when MODSEQ was a key.
+
+    RFC 7162 §3.1.5: the modseq is the highest of the messages found; none without messages.
+    """
+    if not numbers:
+        return b"* SEARCH\r\n"
+    lines = []
+    for start in range(0, len(numbers), SEARCH_LINE):
+        words = " ".join(map(str, numbers[start : start + SEARCH_LINE])).encode("ascii")
+        lines.append(b"* SEARCH " + words + b"\r\n")
+    if modseq is not None:
+        lines[-1] = lines[-1][:-2] + b" (MODSEQ %d)\r\n" % modseq
+    return b"".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What an ESEARCH response tells; only what was asked for is set, `all` ascending."""
+
+    minimum: int | None = None
+    maximum: int | None = None
+    count: int | None = None
+    all: Sequence[int] | None = None
+    modseq: int | None = None
+
+
+def esearch(tag: str, result: SearchResult, *, uid: bool) -> bytes:
+    """Give the ESEARCH answer (RFC 9051 §7.3.4)."""
+    words = [b'* ESEARCH (TAG "' + tag.encode("ascii") + b'")']
+    if uid:
+        words.append(b"UID")
+    numbers = (("MIN", result.minimum), ("MAX", result.maximum), ("COUNT", result.count))
+    words += [
+        b"%s %d" % (word.encode("ascii"), value) for word, value in numbers if value is not None
+    ]
+    # RFC 4731 §3.1: without matches ALL is left out.
+    if result.all is not None and len(result.all):
+        words.append(b"ALL " + format_set(result.all))
+    if result.modseq is not None:
+        words.append(b"MODSEQ %d" % result.modseq)
+    return b" ".join(words) + b"\r\n"
