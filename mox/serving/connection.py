@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import _socket
 from typing import TYPE_CHECKING
 
-from mox.serving.stream import (
-    ConnectionDraining,
-    ConnectionLost,
-    ConnectionTimeout,
-    Stream,
-    Wake,
-)
+from mox.serving.errors import ConnectionDraining, ConnectionLost, ConnectionTimeout
+from mox.serving.parking import Wake
+from mox.serving.stream import Stream
 
 if TYPE_CHECKING:
     from mox.serving.context import Listen
@@ -34,9 +31,13 @@ class Connection(Stream):
     `draining` becomes true when the process stops: finish, say goodbye, return.
     """
 
-    __slots__ = ()
+    __slots__ = ("cid", "listen", "tls_context")
 
-    cid: int
-    listen: Listen
-    tls_context: ServerContext | None
-    draining: bool
+    def __init__(
+        self, sock: _socket.socket, listen: Listen, cid: int, tls_context: ServerContext | None
+    ) -> None:
+        """Take over an accepted socket. Raises ConnectionLost when the client is gone already."""
+        super().__init__(sock)
+        self.listen = listen
+        self.cid = cid
+        self.tls_context = tls_context

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import _socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from mox.serving.connection import Connection
-    from mox.serving.context import Context
-    from mox.serving.limits import Refusal
+import gevent
+from gevent.event import Event
+from greenlet import getcurrent, greenlet
 
-HANDSHAKE_TIMEOUT_S = 60.0
+from mox import logfmt, metrics
+from mox.serving.cid import Cids
+from mox.serving.connection import Connection
+from mox.serving.door import Door, most_connections
+from mox.serving.errors import ConnectionDraining, ConnectionLost, ConnectionTimeout
+from mox.serving.limits import Refusal
+from mox.serving.proxy import MAX_HEADER_BYTES, ProxyError, parse_proxy_header
+
+if TYPE_CHECKING:
+    from mox.serving.context import Context
+
 DRAIN_GRACE_S = 30.0
+_PROXY_TIMEOUT_S = 5.0
+# After the grace: time for handlers to clean up when they are told to die.
+_LAST_MOMENT_S = 2.0
+
+Handler = Callable[[Connection], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +37,18 @@ class Admission:
     `group`: connections of equal group share limits ("smtp" for port 25 and submission).
     `auth_services`: services (Listen.service) closed to networks with many failed logins.
     `refuse(conn, refusal)` gives the bytes to send before closing, b"" for none.
+    `package`: for log lines and mox_panic_total.
     """
 
     group: str
     auth_services: frozenset[str]
     refuse: Callable[[Connection, Refusal], bytes]
+    package: str = "serve"
 
 
 def serve(
     ctx: Context,
-    handler: Callable[[Connection], None],
+    handler: Handler,
     admission: Admission,
     *,
     grace_s: float = DRAIN_GRACE_S,
@@ -42,4 +59,133 @@ def serve(
     connection is closed. ConnectionLost, ConnectionTimeout and ConnectionDraining that
     leave it are normal ends; anything else is logged with its stack and counted.
     """
-    raise NotImplementedError
+    server = _Server(ctx, handler, admission)
+    doors = [Door(ctx, listen) for listen in ctx.listens]
+    acceptors = [gevent.spawn(server.keep_open, door) for door in doors]
+    try:
+        ctx.ready()
+        ctx.stopping.wait()
+    finally:
+        gevent.killall(acceptors)
+        for door in doors:
+            door.close()
+    server.drain(grace_s)
+
+
+class _Server:
+    """The connections of a worker that are open now."""
+
+    def __init__(self, ctx: Context, handler: Handler, admission: Admission) -> None:
+        self._ctx = ctx
+        self._handler = handler
+        self._admission = admission
+        self._limits = ctx.limits
+        self._cids = Cids(ctx.slot)
+        self._most = most_connections()
+        self._open: dict[Connection, greenlet] = {}
+        self._changed = Event()
+        self._log = logfmt.logger(admission.package)
+
+    def keep_open(self, door: Door) -> None:
+        """Accept from a door until killed."""
+
+        def take(sock: _socket.socket) -> None:
+            gevent.spawn_raw(self._live, sock, door)
+
+        door.accept(take, self._is_full)
+
+    def _is_full(self) -> bool:
+        return len(self._open) >= self._most
+
+    # One connection's life.
+
+    def _live(self, sock: _socket.socket, door: Door) -> None:
+        listen, certificates = door.listen, self._ctx.certificates
+        context = certificates and certificates.server_context(listen.listener, listen.service)
+        try:
+            conn = Connection(sock, listen, self._cids.next(), context or None)
+        except ConnectionLost:
+            # Gone before we looked: nothing to say, nobody to say it to.
+            sock.close()
+            return
+        self._open[conn] = getcurrent()
+        door.gauge.inc()
+        try:
+            self._attend(conn, door)
+        except (ConnectionLost, ConnectionTimeout, ConnectionDraining, ProxyError) as e:
+            self._log.debug("connection ends", err=e, cid=conn.cid, remote_ip=conn.remote_ip)
+        except Exception:
+            metrics.PANICS.labels(self._admission.package).inc()
+            self._log.exception(
+                "connection failed for an unexpected reason",
+                cid=conn.cid,
+                remote_ip=conn.remote_ip,
+            )
+        finally:
+            conn.close()
+            door.gauge.dec()
+            del self._open[conn]
+            self._changed.set()
+
+    def _attend(self, conn: Connection, door: Door) -> None:
+        if door.is_proxy(conn.remote_ip):
+            read_proxy_header(conn)
+        group, service = self._admission.group, conn.listen.service
+        check_auth = service in self._admission.auth_services
+        refusal = self._limits.connection_opened(group, conn.remote_ip, check_auth=check_auth)
+        try:
+            if conn.listen.implicit_tls:
+                if conn.tls_context is None:
+                    raise ConnectionLost("listener has no certificate yet")
+                conn.start_tls_at_once(conn.tls_context)
+            if refusal is None and not self._ctx.stopping.is_set():
+                self._handler(conn)
+            else:
+                self._turn_away(conn, refusal or Refusal.SHUTTING_DOWN)
+        finally:
+            if refusal is None:
+                self._limits.connection_closed(group, conn.remote_ip)
+
+    def _turn_away(self, conn: Connection, refusal: Refusal) -> None:
+        self._log.info("connection refused", reason=refusal, cid=conn.cid, remote_ip=conn.remote_ip)
+        text = self._admission.refuse(conn, refusal)
+        if text:
+            conn.send(text)
+
+    # The end.
+
+    def drain(self, grace_s: float) -> None:
+        """Tell all connections to finish; cut off those that do not."""
+        for conn in list(self._open):
+            conn.drain()
+        self._wait_until_empty(grace_s)
+        if self._open:
+            self._log.warn("connections cut off at shutdown", connections=len(self._open))
+            for running in list(self._open.values()):
+                gevent.kill(running)
+            self._wait_until_empty(_LAST_MOMENT_S)
+
+    def _wait_until_empty(self, timeout_s: float) -> None:
+        with gevent.Timeout(timeout_s, False):
+            while self._open:
+                self._changed.clear()
+                self._changed.wait()
+
+
+def read_proxy_header(conn: Connection) -> None:
+    """Take the header off the beginning and the client's address out of it.
+
+    Raises ProxyError, ConnectionTimeout (5 s for all of it), ConnectionLost.
+    """
+    deadline = conn.clock() + _PROXY_TIMEOUT_S
+    data = b""
+    while (header := parse_proxy_header(data)) is None:
+        more = conn.recv(max(deadline - conn.clock(), 0.0))
+        if not more:
+            raise ProxyError("connection ended before its PROXY header")
+        data += more
+    assert header.length <= MAX_HEADER_BYTES
+    conn.unread(data[header.length :])
+    if header.source is not None and header.destination is not None:
+        conn.remote_ip, conn.remote_port = header.source
+        conn.local_ip, conn.local_port = header.destination
