@@ -72,7 +72,8 @@ def clear_directories(store: Store, now: float) -> None:
             if entry.startswith("mailbox-"):
                 shutil.rmtree(f"{base}/expunged/{entry}")
         root = f"{base}/Maildir"
-        roots += [f"{root}/tmp", *(f"{root}/{e}/tmp" for e in _entries(root) if e[0] == ".")]
+        folders = [root, *(f"{root}/{entry}" for entry in _entries(root) if entry[0] == ".")]
+        roots += [os.path.join(folder, "tmp") for folder in folders]
     for directory in roots:
         for entry in _entries(directory):
             _unlink_old(f"{directory}/{entry}", now - KEEP_TMP_S)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mox.message import index_facts
@@ -57,9 +58,9 @@ def reindex_account(store: Store, account: Account) -> Report:
         for start in range(0, len(uids), _AT_ONCE):
             some = uids[start : start + _AT_ONCE]
             report.changed += _rebuild(store, account, mailbox.id, some)
-        store.write(lambda write, m=mailbox.id: _recount(write, account.id, m))  # type: ignore[misc]
+        store.write(partial(_recount, account.id, mailbox.id))
         report.messages += len(uids)
-    store.write(lambda write: _recount_account(write, account.id))
+    store.write(partial(_recount_account, account.id))
     return report
 
 
@@ -87,7 +88,7 @@ def _rebuild(store: Store, account: Account, mailbox_id: MailboxId, uids: Sequen
             if present is not None:
                 key = KEY_AMU.pack(account.id, mailbox_id, message[0])
                 write.put(write.dbs.overview, key, overview)
-                mailbox.replace(present, (*present[:M_SIZE], size, *present[M_SIZE + 1 :]))
+                mailbox.replace(present, (*present[:7], size, present[8], present[9]))
         txn.save()
 
     if wrong:
@@ -106,14 +107,14 @@ def _read_facts(work: list[tuple[MessageTuple, str]]) -> list[tuple[MessageTuple
     return result
 
 
-def _recount(write: WriteTxn, account_id: int, mailbox_id: MailboxId) -> None:
+def _recount(account_id: int, mailbox_id: MailboxId, write: WriteTxn) -> None:
     account = AccountTxn(write, account_id)
     mailbox = account.mailbox(mailbox_id)
     mailbox.recount()
     account.save()
 
 
-def _recount_account(write: WriteTxn, account_id: int) -> None:
+def _recount_account(account_id: int, write: WriteTxn) -> None:
     account = AccountTxn(write, account_id)
     account.recount()
     account.save()

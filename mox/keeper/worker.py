@@ -1,0 +1,103 @@
+"""The keeper's loops, one greenlet each. What fails is logged and tried again at the next turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import gevent
+from gevent.event import Event
+
+from mox import logfmt
+from mox.metrics import PANICS
+from mox.serving.context import Context
+from mox.store import Store, housekeeping
+from mox.store.errors import StoreError
+from mox.store.mirror import BATCH, mirror_flags
+from mox.store.notify import EVERYTHING
+
+log = logfmt.logger("keeper")
+
+# Changes are collected this long before file names follow the flags.
+MIRROR_DELAY_S = 0.2
+MIRROR_POLL_S = 5.0
+MINUTE_S = 60.0
+SWEEP_S = 600.0
+# Between two mailboxes of a sweep, so that it takes little of the disk and the CPU.
+SWEEP_PAUSE_S = 0.005
+# A rename or removal of a mailbox takes milliseconds; one that lasts this long was cut short.
+INTENT_AGE_S = 5.0
+
+
+def run(ctx: Context) -> None:
+    """Serve until ctx.stopping is set."""
+    store = ctx.store
+    changed = Event()
+    changed.set()
+    store.watch(EVERYTHING, changed.set)
+    loops: list[gevent.Greenlet[..., None]] = [
+        gevent.spawn(_mirror_loop, store, changed),
+        gevent.spawn(_every, MINUTE_S, lambda: _each_minute(store)),
+        gevent.spawn(_after_start, store),
+    ]
+    ctx.ready()
+    ctx.stopping.wait()
+    # Stopped between two operations of the store at any point: each is whole or not there.
+    gevent.killall(loops)
+    mirror_flags(store)
+    ctx.close()
+
+
+def _mirror_loop(store: Store, changed: Event) -> None:
+    while True:
+        changed.wait(MIRROR_POLL_S)
+        changed.clear()
+        gevent.sleep(MIRROR_DELAY_S)
+        _guarded(lambda: _mirror_all(store))
+
+
+def _mirror_all(store: Store) -> None:
+    while mirror_flags(store) == BATCH:
+        gevent.sleep(0)
+
+
+def _after_start(store: Store) -> None:
+    """What a crash may have left: interrupted renames, files without entry, and the reverse."""
+    before = housekeeping.pending_intents(store)
+    if before:
+        gevent.sleep(INTENT_AGE_S)
+        _guarded(lambda: housekeeping.finish_intents(store, before))
+    _guarded(lambda: _sweep(store, everything=True))
+    _every(SWEEP_S, lambda: _sweep(store, everything=False))
+
+
+def _sweep(store: Store, *, everything: bool) -> None:
+    for _ in housekeeping.sweep(store, everything=everything):
+        gevent.sleep(SWEEP_PAUSE_S)
+
+
+def _each_minute(store: Store) -> None:
+    now = time.time()
+    stale = store.dbs.env.reader_check()
+    if stale:
+        log.info("cleared slots of readers that have died", readers=stale)
+    while housekeeping.clear_expunged(store, now):
+        gevent.sleep(0)
+    store.pool.apply(housekeeping.clear_directories, (store, now))
+
+
+def _every(seconds: float, work: Callable[[], None]) -> None:
+    while True:
+        gevent.sleep(seconds)
+        _guarded(work)
+
+
+def _guarded(work: Callable[[], None]) -> None:
+    """The border of a job: a failure of one turn must not end the loop."""
+    try:
+        work()
+    except (StoreError, OSError) as e:
+        log.error("housekeeping failed, will be tried again", err=e)
+    except Exception:
+        PANICS.labels("keeper").inc()
+        log.exception("unexpected error in housekeeping")
