@@ -1,0 +1,76 @@
+# `make localserve` and `make test` do everything from a fresh checkout on Debian 12.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help venv localserve test unit e2e soak fuzz bench lint format check lock conf clean tools
+
+help:
+	@echo "make localserve   run a mail server for development on ports 1025, 1143, …"
+	@echo "make test         everything CI runs: lint, unit and end-to-end tests"
+	@echo "make venv         .venv/ with mox and all it needs (.venv/bin/mox)"
+	@echo "make lint format unit e2e soak fuzz bench lock conf clean"
+
+$(STAMP): requirements/dev.lock setup.py pyproject.toml
+	contrib/install-debian-packages build
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+venv: $(STAMP)
+
+localserve: $(STAMP)
+	$(BIN)/mox localserve $(ARGS)
+
+# What the end-to-end tests drive mox with: real clients from Debian.
+tools:
+	contrib/install-debian-packages build test
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+unit: $(STAMP)
+	$(BIN)/pytest -m "not e2e and not slow"
+
+e2e: $(STAMP) tools
+	$(BIN)/pytest -m "e2e and not slow"
+
+test: $(STAMP) tools lint
+	$(BIN)/pytest -m "not slow"
+
+# The long forms: 200 rounds of kill -9 under load, and an hour of fuzzing.
+soak: $(STAMP) tools
+	$(BIN)/pytest -m "slow" --timeout 7200
+
+fuzz: $(STAMP)
+	MOX_FUZZ=1 $(BIN)/pytest -m "not e2e" --timeout 7200 -k "fuzz or hypothesis or any"
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.bench $(ARGS)
+
+check: lint unit
+
+conf: $(STAMP)
+	$(BIN)/mox config describe-static > conf/mox.conf
+	$(BIN)/mox config describe-domains > conf/domains.conf
+
+# Newer dependencies, pinned with hashes by pip-tools.
+LOCK = $(VENV)-lock/bin/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url \
+	--no-emit-trusted-host --no-emit-find-links --no-header --strip-extras --allow-unsafe
+lock:
+	test -x $(VENV)-lock/bin/pip-compile || \
+	  ($(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools)
+	$(LOCK) -o requirements/run.lock setup.py
+	$(LOCK) --extra dev -o requirements/dev.lock setup.py
+
+clean:
+	rm -rf $(VENV) $(VENV)-lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
