@@ -10,12 +10,8 @@ What a text means (a number, a name) is for `mox.config` to say.
 >>> document = parse(b"# who we are\\nHostname: a.example\\nIPs:\\n\\t- ::1\\n")
 >>> document.set(["Hostname"], "b.example")
 >>> document.set(["IPs"], ["::1", "127.0.0.1"])
->>> print(document.text(), end="")
-# who we are
-Hostname: b.example
-IPs:
-        - ::1
-        - 127.0.0.1
+>>> document.text()
+'# who we are\\nHostname: b.example\\nIPs:\\n\\t- ::1\\n\\t- 127.0.0.1\\n'
 """
 
 from __future__ import annotations
@@ -209,7 +205,7 @@ def fill(node: Node, value: Plain) -> None:
     elif isinstance(value, Mapping):
         _fill_entries(open_block(node), value)
     else:
-        _fill_items(open_block(node), value)
+        fill_items(open_block(node), value)
 
 
 def _fill_text(node: Node, value: str) -> None:
@@ -236,7 +232,7 @@ def _fill_entries(block: Block, value: Mapping[str, Plain]) -> None:
             block.nodes.append(node)
 
 
-def _fill_items(block: Block, value: Sequence[Plain]) -> None:
+def fill_items(block: Block, value: Sequence[Plain]) -> None:
     """Reuse items with the same text; an item with a block is reused at the same position."""
     old = block.nodes if block.is_list else []
     by_text = {node.value: node for node in old if node.block is None}

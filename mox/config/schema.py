@@ -124,9 +124,13 @@ def zero(type_: Type) -> Value:
     return type_.cls(**{spec.attribute: spec.default for spec in spec_of(type_.cls).fields})
 
 
-@cache
 def spec_of(cls: type) -> StructSpec:
-    """Compile the declaration of a block."""
+    """Return the compiled declaration of a block."""
+    return _compile(cls)
+
+
+@cache
+def _compile(cls: type) -> StructSpec:
     hints = get_type_hints(cls, include_extras=True)
     fields = tuple(
         _field_spec(field, hints[field.name])
