@@ -26,7 +26,9 @@ _ZONES |= {b"mdt": -360, b"mst": -420, b"pdt": -420, b"pst": -480}
 # Not in any standard, but seen.
 _ZONES |= {b"cet": 60, b"cest": 120, b"met": 60, b"mest": 120, b"bst": 60, b"jst": 540}
 
-_TIME = rb"([0-9]{1,2})[:.]([0-9]{1,2})(?:[:.]([0-9]{1,2})(?:[.,][0-9]{1,9})?)?"
+_COLON = rb"[ \t]*[:.][ \t]*"
+_TIME = rb"([0-9]{1,2})" + _COLON + rb"([0-9]{1,2})(?:" + _COLON + rb"([0-9]{1,2})"
+_TIME += rb"(?:[.,][0-9]{1,9})?)?"
 _ZONE = rb"(?:[ \t]*([+-][0-9]{1,2}:?[0-9]{2}|[A-Za-z]{1,5}))?"
 # RFC 5322 §3.3 and §4.3, with missing commas, full month names, dashes, missing times.
 _DATE = re.compile(
@@ -55,10 +57,9 @@ class DateError(UserError):
 
 def parse_date(value: bytes) -> Timestamp | None:
     """Read the value of a Date field, tolerantly. None when there is no date in it."""
-    found = _parse(value[:200])
-    if found is None and b"(" in value:
-        found = _parse(b" ".join(strip_comments(value[:2000]).split()))
-    return found
+    if b"(" in value:
+        value = strip_comments(value[:2000])
+    return _parse(value[:200])
 
 
 def _parse(value: bytes) -> Timestamp | None:
