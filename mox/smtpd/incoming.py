@@ -1,0 +1,155 @@
+"""Rules for mail from other servers: who may say MAIL and RCPT, and what happens at the end."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import gevent
+
+from mox.config.lookup import ToAccount
+from mox.delivery import incoming, special
+from mox.delivery.bounce import queue_bounce
+from mox.delivery.incoming import Arrival, Result
+from mox.delivery.recipients import Recipient, resolve_incoming
+from mox.delivery.special import Stage
+from mox.smtp.config import ServerConfig
+from mox.smtp.events import Auth, AuthResponse, RcptTo
+from mox.smtp.reply import Reply
+from mox.smtpd import metrics
+from mox.smtpd.link import Link
+from mox.smtpd.transaction import Transaction
+from mox.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from mox.sasl.outcome import Challenge
+
+NO_LITERAL_SENDERS: Final = Reply(550, "5.7.0", "no reply to ip addresses as sender")
+ONE_FOR_NULL: Final = Reply(452, "4.5.3", "only one recipient allowed with null reverse path")
+NEEDS_TLS: Final = Reply(530, "5.7.0", "STARTTLS required for delivery")
+# Recipients named in a log line.
+LOGGED_RECIPIENTS: Final = 10
+
+
+class Incoming:
+    """Port 25. One object per connection."""
+
+    kind = "deliver"
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._ctx = link.services.ctx
+
+    def server_config(self) -> ServerConfig:
+        link, smtp = self._link, self._link.listener.smtp
+        return ServerConfig(
+            kind="delivery",
+            hostname=link.hostname.ascii,
+            session_id=link.id,
+            max_size=link.listener.smtp_max_message_size,
+            starttls=link.conn.tls_context is not None and not smtp.no_starttls,
+            requiretls=not smtp.no_require_tls,
+            pedantic=self._ctx.config.static.pedantic,
+        )
+
+    def tls_started(self) -> None:
+        """Nothing here depends on it but the announcements."""
+
+    def auth(self, event: Auth | AuthResponse) -> Challenge | Reply | None:
+        raise AssertionError("AUTH is not offered to other servers")
+
+    def auth_ended(self, reply: Reply) -> None:
+        """No login is ever going on here."""
+
+    def mail(self, transaction: Transaction[Recipient]) -> Reply | None:
+        path = transaction.mail.path
+        refusal = self._link.refuse_failing()
+        if refusal is not None or path.is_null:
+            return refusal
+        if path.address is None:
+            return NO_LITERAL_SENDERS
+        if not self._ctx.localserve:
+            return self._link.services.check_sender(path.address.domain)
+        local = path.address.domain.ascii == "localhost" or self._link.conn.remote_ip.is_loopback
+        refusal = None if local else self._link.services.check_sender(path.address.domain)
+        return refusal or self._link.pretend(special.failure_at(Stage.MAIL, path.localpart))
+
+    def rcpt(self, transaction: Transaction[Recipient], event: RcptTo) -> Reply | None:
+        # RFC 5321 §4.5.5: notifications go to one sender.
+        if transaction.mail.path.is_null and transaction.recipients:
+            return ONE_FOR_NULL
+        localserve = self._ctx.localserve
+        found = resolve_incoming(transaction.config, event.path, localserve=localserve)
+        if self._needs_tls(found):
+            return NEEDS_TLS
+        if isinstance(found, Reply):
+            return found
+        if localserve:
+            failure = special.failure_at(Stage.RCPT, event.path.localpart)
+            if failure is not None:
+                return self._link.pretend(failure)
+        transaction.recipients.append(found)
+        return None
+
+    def _needs_tls(self, found: Recipient | Reply) -> bool:
+        if self._link.has_tls or not self._link.listener.smtp.require_starttls:
+            return False
+        # RFC 8460 §3: reports about broken TLS must get through without TLS.
+        to = found.to if isinstance(found, Recipient) else None
+        return not (isinstance(to, ToAccount) and to.reports in ("tls", "tls-host"))
+
+    def message(self, transaction: Transaction[Recipient]) -> Reply:
+        """Deliver a complete message; the reply is true by then."""
+        link, mail, spool = self._link, transaction.mail, transaction.spool
+        assert spool is not None, "DATA came before"
+        began = time.perf_counter()
+        link.failed += 1
+        arrival = Arrival(
+            reverse_path=mail.path,
+            recipients=tuple(transaction.recipients),
+            spool=spool,
+            received=link.received(mail, authenticated=False),
+            has_8bit=mail.body == "8BITMIME",
+        )
+        result = incoming.deliver(
+            self._ctx.store, transaction.config, arrival, localserve=self._ctx.localserve
+        )
+        if result.bounces and not mail.path.is_null:
+            self._tell_sender(transaction, arrival, result)
+        self._log(arrival, result, began)
+        if result.delivered:
+            link.failed -= 1
+            link.accepted += 1
+        elif any(outcome.result == "reject" for outcome in result.outcomes):
+            link.conn.slow = not self._ctx.localserve
+        if result.delay_s:
+            gevent.sleep(result.delay_s)
+        return result.reply
+
+    def _tell_sender(
+        self, transaction: Transaction[Recipient], arrival: Arrival, result: Result
+    ) -> None:
+        if self._ctx.localserve:
+            self._link.log.info("not sending dsn in localserve", failures=len(result.bounces))
+            return
+        try:
+            queue_bounce(self._ctx.store, transaction.config, arrival, result.bounces)
+        except StoreError as e:
+            # What was delivered cannot be taken back: better no notification than duplicates.
+            metrics.ERRORS.labels("queuedsn").inc()
+            self._link.log.error("queueing dsn about failed recipients", err=e)
+
+    def _log(self, arrival: Arrival, result: Result, began: float) -> None:
+        recipients = arrival.recipients
+        self._link.log.info(
+            "message delivered" if result.delivered else "message refused",
+            mailfrom=arrival.reverse_path,
+            rcptto=[str(recipient.path) for recipient in recipients[:LOGGED_RECIPIENTS]],
+            recipients=len(recipients),
+            delivered=result.delivered,
+            code=result.reply.code,
+            reason=result.outcomes[0].reason if result.outcomes else "loop",
+            size=arrival.spool.size,
+            msgid=result.facts.message_id,
+            duration_ms=round((time.perf_counter() - began) * 1000, 1),
+        )
