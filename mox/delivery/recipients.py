@@ -80,10 +80,11 @@ def _refusal(found: ToAccount | ToAlias) -> Reply | None:
 def _everybody(config: Config) -> ToAccount:
     """Return the account that localserve gives all mail to."""
     found = config.lookup.find(LOCALSERVE_ADDRESS)
-    if not isinstance(found, ToAccount):
-        found = config.lookup.recipient(Path("postmaster", None))
-    assert isinstance(found, ToAccount), "the postmaster is an account"
-    return found
+    if isinstance(found, ToAccount):
+        return found
+    postmaster = config.lookup.recipient(Path("postmaster", None))
+    assert isinstance(postmaster, ToAccount), "the postmaster is an account"
+    return postmaster
 
 
 def may_post(alias: ToAlias, header_from: Address | None, config: Config) -> bool:

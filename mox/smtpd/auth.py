@@ -1,4 +1,4 @@
-"""AUTH on a submission connection: SASL exchanges and what their ends look like in SMTP (RFC 4954)."""
+"""AUTH on a submission connection: SASL exchanges, and their ends as replies (RFC 4954)."""
 
 from __future__ import annotations
 
@@ -44,9 +44,18 @@ class Logins:
             has_tls=link.has_tls,
             plaintext_allowed=link.listener.submission.no_require_starttls,
             announce_binding=link.listener.sasl_channel_binding,
-            binding=link.conn.channel_binding,
+            binding=self._binding,
         )
         return link.services.authenticator.session(client, link.log)
+
+    def _binding(self, kind: str) -> bytes | None:
+        conn = self._link.conn
+        match kind:
+            case "tls-exporter":
+                return conn.channel_binding("tls-exporter")
+            case "tls-unique":
+                return conn.channel_binding("tls-unique")
+        return None
 
     def tls_started(self) -> None:
         """Look at the connection again; failures still count."""

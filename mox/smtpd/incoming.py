@@ -14,7 +14,7 @@ from mox.delivery.incoming import Arrival, Result
 from mox.delivery.recipients import Recipient, resolve_incoming
 from mox.delivery.special import Stage
 from mox.smtp.config import ServerConfig
-from mox.smtp.events import Auth, AuthResponse, RcptTo
+from mox.smtp.events import Auth, AuthResponse, Hello, RcptTo
 from mox.smtp.reply import Reply
 from mox.smtpd import metrics
 from mox.smtpd.link import Link
@@ -55,6 +55,11 @@ class Incoming:
     def tls_started(self) -> None:
         """Nothing here depends on it but the announcements."""
 
+    def hello(self, event: Hello) -> Reply | None:
+        if event.is_extended or event.domain is None or self._is_exempt:
+            return None
+        return self._link.services.senders.helo(event.domain)
+
     def auth(self, event: Auth | AuthResponse) -> Challenge | Reply | None:
         raise AssertionError("AUTH is not offered to other servers")
 
@@ -68,11 +73,17 @@ class Incoming:
             return refusal
         if path.address is None:
             return NO_LITERAL_SENDERS
-        if not self._ctx.localserve:
-            return self._link.services.check_sender(path.address.domain)
-        local = path.address.domain.ascii == "localhost" or self._link.conn.remote_ip.is_loopback
-        refusal = None if local else self._link.services.check_sender(path.address.domain)
-        return refusal or self._link.pretend(special.failure_at(Stage.MAIL, path.localpart))
+        domain = path.address.domain
+        if not self._is_exempt and not (self._ctx.localserve and domain.ascii == "localhost"):
+            refusal = self._link.services.senders.sender(domain)
+        if refusal is None and self._ctx.localserve:
+            refusal = self._link.pretend(special.failure_at(Stage.MAIL, path.localpart))
+        return refusal
+
+    @property
+    def _is_exempt(self) -> bool:
+        """A localserve instance does not ask DNS about clients on its own machine."""
+        return self._ctx.localserve and self._link.conn.remote_ip.is_loopback
 
     def rcpt(self, transaction: Transaction[Recipient], event: RcptTo) -> Reply | None:
         # RFC 5321 §4.5.5: notifications go to one sender.

@@ -83,6 +83,8 @@ class Rules(Protocol[R]):
 
     def tls_started(self) -> None: ...
 
+    def hello(self, event: Hello) -> Reply | None: ...
+
     def auth(self, event: Auth | AuthResponse) -> Challenge | Reply | None: ...
 
     def auth_ended(self, reply: Reply) -> None:
@@ -233,7 +235,7 @@ class Session(Generic[R]):
                 return self._finish(event)
             case Hello():
                 self._link.hello = event
-                return None
+                return self._rules.hello(event)
             case Auth() | AuthResponse():
                 return self._rules.auth(event)
         return None

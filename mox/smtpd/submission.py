@@ -15,7 +15,7 @@ from mox.delivery.submit import submit
 from mox.sasl.outcome import Challenge
 from mox.serving.login import LoggedIn
 from mox.smtp.config import FUTURE_RELEASE_MAX_S, ServerConfig
-from mox.smtp.events import Auth, AuthResponse, MailFrom, RcptTo
+from mox.smtp.events import Auth, AuthResponse, Hello, MailFrom, RcptTo
 from mox.smtp.reply import Reply
 from mox.smtpd import metrics
 from mox.smtpd.auth import Logins
@@ -60,6 +60,10 @@ class Submission:
 
     def tls_started(self) -> None:
         self._logins.tls_started()
+
+    def hello(self, event: Hello) -> Reply | None:
+        """Accept any: what a laptop calls itself means nothing."""
+        return None
 
     def auth(self, event: Auth | AuthResponse) -> Challenge | Reply | None:
         return self._logins.step(event)
