@@ -23,6 +23,7 @@ class Limits:
     search_keys: int = 2000
     set_ranges: int = 32 * 1024  # of one sequence set
     fetch_attributes: int = 500
+    list_patterns: int = 100
     part_depth: int = 100  # numbers in BODY[1.2.3…]
     id_fields: int = 100
 

@@ -7,6 +7,7 @@ all `HasFlag`, negated by `Not`; FROM, SUBJECT and so on are all `Header`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -155,14 +156,22 @@ SearchKey = (
 )
 
 
+def walk(key: SearchKey) -> Iterator[SearchKey]:
+    """Give `key` and everything inside it."""
+    yield key
+    match key:
+        case Not(inner):
+            yield from walk(inner)
+        case Or(keys) | And(keys):
+            for each in keys:
+                yield from walk(each)
+
+
 def uses_modseq(key: SearchKey) -> bool:
     """Tell whether MODSEQ occurs: it enables CONDSTORE and adds MODSEQ to the answer."""
-    match key:
-        case ModSeq():
-            return True
-        case Not(inner):
-            return uses_modseq(inner)
-        case Or(keys) | And(keys):
-            return any(uses_modseq(each) for each in keys)
-        case _:
-            return False
+    return any(isinstance(each, ModSeq) for each in walk(key))
+
+
+def exceeds(key: SearchKey, count: int) -> bool:
+    """Tell whether a message sequence number above `count` occurs: to be answered BAD."""
+    return any(isinstance(each, Numbers) and each.numbers.exceeds(count) for each in walk(key))

@@ -106,9 +106,10 @@ class Cursor:
 
     def more(self) -> bool:
         """Tell whether another element follows, and step over the space before it."""
+        start = self.at
         if self.at_end():
             return False
-        if self.text[self.at - 1] != _SPACE:
+        if self.at != start + 1:
             self.fail("expected a space")
         return True
 

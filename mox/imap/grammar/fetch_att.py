@@ -104,8 +104,9 @@ def _part_numbers(cursor: Cursor) -> tuple[int, ...]:
         numbers.append(cursor.nz_number())
         if len(numbers) > cursor.limits.part_depth:
             cursor.fail("too many part numbers")
-        if not cursor.maybe(b"."):
+        if cursor.peek() == b"]":
             return tuple(numbers)
+        cursor.take(b".")
     if numbers and cursor.peek() == b"]":
         cursor.fail("malformed section")
     return tuple(numbers)

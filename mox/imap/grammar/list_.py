@@ -63,7 +63,10 @@ def _select_option(cursor: Cursor) -> ListSelect:
 def _patterns(cursor: Cursor) -> tuple[ListPattern, ...]:
     if cursor.peek() != b"(":
         return (list_pattern(cursor),)
-    return tuple(cursor.parenthesised(lambda: list_pattern(cursor)))
+    patterns = cursor.parenthesised(lambda: list_pattern(cursor))
+    if len(patterns) > cursor.limits.list_patterns:
+        cursor.fail("too many patterns")
+    return tuple(patterns)
 
 
 def _return_options(cursor: Cursor) -> tuple[frozenset[ListReturn], tuple[StatusItem, ...]]:
