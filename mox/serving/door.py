@@ -67,7 +67,7 @@ class Door:
     def _accept_some(self, take: Callable[[_socket.socket], None]) -> None:
         for _ in range(_ACCEPT_AT_ONCE):
             try:
-                fd, _address = self._sock._accept()
+                fd, _address = self._sock._accept()  # type: ignore[attr-defined]  # gives a bare fd
             except BlockingIOError:
                 return
             except OSError as e:

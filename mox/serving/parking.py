@@ -51,7 +51,8 @@ def park(waiter: Waiter[Event], watcher: IoWatcher, timeout_s: float) -> Event:
     timer = get_hub().loop.timer(max(timeout_s, 0.0))
     try:
         watcher.start(waiter.switch, "ready")
-        timer.start(waiter.switch, "timeout")
+        # The loop's idea of now may be old after long work: without an update it ends early.
+        timer.start(waiter.switch, "timeout", update=True)
         return waiter.get()
     finally:
         timer.close()

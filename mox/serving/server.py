@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +21,8 @@ from mox.serving.limits import Refusal
 from mox.serving.proxy import MAX_HEADER_BYTES, ProxyError, parse_proxy_header
 
 if TYPE_CHECKING:
-    from mox.serving.context import Context
+    from mox.serving.context import Context, Listen
+    from mox.tlsio.contexts import ServerContext
 
 DRAIN_GRACE_S = 30.0
 _PROXY_TIMEOUT_S = 5.0
@@ -100,10 +102,8 @@ class _Server:
     # One connection's life.
 
     def _live(self, sock: _socket.socket, door: Door) -> None:
-        listen, certificates = door.listen, self._ctx.certificates
-        context = certificates and certificates.server_context(listen.listener, listen.service)
         try:
-            conn = Connection(sock, listen, self._cids.next(), context or None)
+            conn = Connection(sock, door.listen, self._cids.next(), self._tls_context(door.listen))
         except ConnectionLost:
             # Gone before we looked: nothing to say, nobody to say it to.
             sock.close()
@@ -126,6 +126,12 @@ class _Server:
             door.gauge.dec()
             del self._open[conn]
             self._changed.set()
+
+    def _tls_context(self, listen: Listen) -> ServerContext | None:
+        certificates = self._ctx.certificates
+        if certificates is None:
+            return None
+        return certificates.server_context(listen.listener, listen.service)
 
     def _attend(self, conn: Connection, door: Door) -> None:
         if door.is_proxy(conn.remote_ip):
@@ -166,10 +172,10 @@ class _Server:
             self._wait_until_empty(_LAST_MOMENT_S)
 
     def _wait_until_empty(self, timeout_s: float) -> None:
-        with gevent.Timeout(timeout_s, False):
-            while self._open:
-                self._changed.clear()
-                self._changed.wait()
+        deadline = time.monotonic() + timeout_s
+        while self._open and (left_s := deadline - time.monotonic()) > 0:
+            self._changed.clear()
+            self._changed.wait(left_s)
 
 
 def read_proxy_header(conn: Connection) -> None:

@@ -106,7 +106,8 @@ class Ephemeral:
     def _wait(self, entry: _Entry, waiter: Waiter[None], wait_s: float) -> None:
         timer = self._hub.loop.timer(wait_s)
         try:
-            timer.start(waiter.throw, EphemeralError(f"no write lock within {wait_s:g} s"))
+            late = EphemeralError(f"no write lock within {wait_s:g} s")
+            timer.start(waiter.throw, late, update=True)
             waiter.get()
         except BaseException:
             entry.abandoned = True
