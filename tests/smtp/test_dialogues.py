@@ -18,6 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.smtp.shell import SMALL, Shell, delivery, submission
 
 FILES = sorted(Path("tests/wire/smtp").glob("*.smtp"))
