@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from mox.errors import MoxError
 
 MIN_NONCE = 8
-_PRINTABLE = re.compile(r"[!-+--~]+")  # RFC 5802 §7: printable, without ","
+_PRINTABLE = re.compile(r"[!-+\x2d-~]+")  # RFC 5802 §7: printable, without ","
 _NAME_ESCAPE = re.compile(r"=(2C|3D)?", re.IGNORECASE)
 _COUNT = re.compile(r"[1-9][0-9]{0,9}")
 
