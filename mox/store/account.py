@@ -164,12 +164,9 @@ class Account:
         if record.moved_to is not None:
             return self.read(MailboxId(record.moved_to[0]), record.moved_to[1])
         file = f"{self._expunged}/{writing.expunged_name(mailbox_id, uid)}"
-        try:
-            return StoredMessage(self._read_file(file, _READ_INLINE + 1), record.wire)
-        except FileNotFoundError:
-            data = self.store.pool.apply(
-                sync.read_by_base, (self.directory(mailbox_id), record.base)
-            )
+        data = self.store.pool.apply(
+            _read_put_away, (file, self.directory(mailbox_id), record.base)
+        )
         if data is None:
             raise MessageGone(uid)
         return StoredMessage(data, record.wire)
@@ -390,6 +387,18 @@ class Account:
             self.store.committer.write(change)
         else:
             self.store.later_write(change)
+
+
+def _read_put_away(file: str, directory: str, base: str) -> bytes | None:
+    """An expunged message: put away, or just being put away, or not yet."""
+    for _ in range(3):
+        try:
+            return _read_all(file)
+        except FileNotFoundError:
+            data = sync.read_by_base(directory, base)
+            if data is not None:
+                return data
+    return None
 
 
 def _read_all(path: str) -> bytes:

@@ -10,9 +10,8 @@ import mmap
 import tempfile
 from typing import IO
 
-from gevent.threadpool import ThreadPool
-
 from mox.store.durable import space_error, write_all
+from mox.store.pool import BlockingPool
 
 MEMORY_LIMIT = 1 << 20
 
@@ -25,7 +24,7 @@ class Spool:
 
     __slots__ = ("_chunks", "_file", "_map", "_memory", "_pool", "_stored", "_tail", "_tmp", "size")
 
-    def __init__(self, tmp_dir: str, pool: ThreadPool) -> None:
+    def __init__(self, tmp_dir: str, pool: BlockingPool) -> None:
         self._tmp = tmp_dir
         self._pool = pool
         self._chunks: list[bytes] = []

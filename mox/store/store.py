@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import gevent
 import msgspec
-from gevent.threadpool import ThreadPool
+from gevent.pool import Group
 
 from mox import logfmt
 from mox.store import maildir, records, writing
@@ -25,6 +25,7 @@ from mox.store.errors import ErrorKind, StoreError
 from mox.store.folders import add_mailbox
 from mox.store.model import Delivered, MailboxId, Target
 from mox.store.notify import Notifier, Watch
+from mox.store.pool import BlockingPool
 from mox.store.reading import lookup, range_items
 from mox.store.records import KEY_A, KEY_AM, KEY_AMU, AccountRecord, AccountState
 from mox.store.spool import Spool
@@ -80,7 +81,8 @@ class Store:
     ) -> None:
         self.data_dir = data_dir
         self.dbs = dbs
-        self.pool = ThreadPool(_POOL_THREADS)
+        self.pool = BlockingPool(_POOL_THREADS)
+        self._background = Group()
         self.files = FileBatch(os.fspath(data_dir))
         self.committer = Committer(dbs, self.files, bells, self._give_up)
         self.notifier = Notifier(dbs, bells)
@@ -92,9 +94,9 @@ class Store:
         """Finish what waits and release the environment."""
         self.file_watcher.close()
         self.notifier.close()
-        self.pool.join()
+        self.finish_background()
         self.committer.close()
-        self.pool.kill()
+        self.pool.close()
         self.files.close()
         self.dbs.env.close()
 
@@ -208,11 +210,15 @@ class Store:
 
     def later(self, fn: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Run blocking work in the thread pool; a failure is logged."""
-        gevent.spawn(self._guarded, lambda: self.pool.apply(fn, args, kwargs))
+        self._background.spawn(self._guarded, lambda: self.pool.apply(lambda: fn(*args, **kwargs)))
 
     def later_write(self, fn: Callable[[WriteTxn], object]) -> None:
         """Commit something whose loss costs only repeated work."""
-        gevent.spawn(self._guarded, lambda: self.committer.write(fn))
+        self._background.spawn(self._guarded, lambda: self.committer.write(fn))
+
+    def finish_background(self) -> None:
+        """Wait for all work that was begun with later() and later_write()."""
+        self._background.join()
 
     def _guarded(self, fn: Callable[[], object]) -> None:
         try:

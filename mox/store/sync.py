@@ -141,11 +141,14 @@ def read_regular(path: str) -> tuple[bytes, int] | None:
         if e.errno in (errno.ENOENT, errno.ELOOP, errno.EACCES, errno.ENXIO):
             return None
         raise
-    with os.fdopen(fd, "rb") as f:
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             return None
-        return f.read(), int(status.st_mtime)
+        with open(fd, "rb", closefd=False) as f:
+            return f.read(), int(status.st_mtime)
+    finally:
+        os.close(fd)
 
 
 # ---- in the write transaction: applying
