@@ -21,6 +21,7 @@ class Limits:
     # Octets that may be searched for boundaries, as a multiple of the message's size: each level
     # of nested multiparts costs one search through what it contains.
     scans: int = 20
+    near_boundaries: int = 50_000  # lines that only begin like a boundary, of all parts
     text_octets: int = 1 << 25  # of one part's text given to a search
 
 

@@ -51,6 +51,7 @@ class Reader:
         self._wire = wire
         self._limits = limits
         self._parts = limits.parts - 1
+        self._near_boundaries = limits.near_boundaries
         self._scans = limits.scans * len(data) + _FREE_SCAN_OCTETS
 
     def read(self) -> Part:
@@ -218,6 +219,10 @@ class Reader:
             found = self._delimiter_end(pos, end)
             if found is not None:
                 return (at + 1, *found)
+            self._near_boundaries -= 1
+            if self._near_boundaries < 0:
+                self._complain("limit")
+                break
         return None
 
     def _delimiter_end(self, pos: int, end: int) -> tuple[int, bool] | None:

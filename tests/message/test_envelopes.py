@@ -46,7 +46,7 @@ NOTHING = "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
         ("Subject: one\nSubject: two\n", '(NIL "one" NIL NIL NIL NIL NIL NIL NIL NIL)'),
         ("Subject: a\n\tb \n", '(NIL "a\tb" NIL NIL NIL NIL NIL NIL NIL NIL)'),
         (
-            "Subject: =?utf-8?q?caf=C3=A9?= \\ \"x\"\n",
+            'Subject: =?utf-8?q?caf=C3=A9?= \\ "x"\n',
             '(NIL "=?utf-8?q?caf=C3=A9?= \\\\ \\"x\\"" NIL NIL NIL NIL NIL NIL NIL NIL)',
         ),
         ("Subject: café\n", "(NIL {5}\r\ncafé NIL NIL NIL NIL NIL NIL NIL NIL)"),

@@ -22,18 +22,16 @@ from mox.message import (
     text_of,
     walk,
 )
+from mox.message.sections import What
 
 from .wireforms import stored_messages, wire
 
 NUMBERS = [(), (1,), (2,), (1, 1), (1, 2), (2, 1), (1, 1, 1)]
-SPECS = [
-    Section(numbers, what, fields)
-    for numbers in NUMBERS
-    for what, fields in [
-        ("", ()), ("HEADER", ()), ("TEXT", ()), ("MIME", ()),
-        ("HEADER.FIELDS", ("Subject", "x")), ("HEADER.FIELDS.NOT", ("subject", "from")),
-    ]
+WHATS: list[tuple[What, tuple[str, ...]]] = [
+    ("", ()), ("HEADER", ()), ("TEXT", ()), ("MIME", ()),
+    ("HEADER.FIELDS", ("Subject", "x")), ("HEADER.FIELDS.NOT", ("subject", "from")),
 ]  # fmt: skip
+SPECS = [Section(numbers, what, fields) for numbers in NUMBERS for what, fields in WHATS]
 
 
 def shape(part: Part) -> object:

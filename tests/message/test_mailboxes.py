@@ -21,7 +21,7 @@ END = (None, None, None, None)
             [(b"Joe Q. Public", None, b"john.q.public", b"example.com")],
         ),
         (
-            b'Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>',
+            b"Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>",
             [
                 (b"Mary Smith", None, b"mary", b"x.test"),
                 (None, None, b"jdoe", b"example.org"),

@@ -195,3 +195,10 @@ def test_header_is_limited() -> None:
 def test_long_boundaries_are_no_boundaries() -> None:
     boundary = "b" * 300
     assert not parse(multipart(f"--{boundary}\n\nx\n--{boundary}--\n", boundary)).children
+
+
+def test_near_boundaries_are_limited() -> None:
+    data = multipart("--b\n\none\n" + "--bx\n" * 20 + "--b\n\ntwo\n--b--\n")
+    assert len(parse(data).children) == 2
+    root = parse(data, limits=Limits(near_boundaries=10))
+    assert len(root.children) == 1 and root.truncated

@@ -114,9 +114,9 @@ def test_other_message_types_are_basic() -> None:
 
 
 def test_values_of_other_scripts_are_literals() -> None:
-    data = "Content-Disposition: attachment; filename*=iso-8859-1''caf%E9\r\n\r\n".encode()
+    data = b"Content-Disposition: attachment; filename*=iso-8859-1''caf%E9\r\n\r\n"
     assert b'("FILENAME*" {5}\r\ncaf\xc3\xa9)' in bodystructure(parse(data))
-    data = b"Content-Disposition: attachment; filename=\"caf\xe9\"\r\n\r\n"
+    data = b'Content-Disposition: attachment; filename="caf\xe9"\r\n\r\n'
     assert b'("FILENAME" {5}\r\ncaf\xc3\xa9)' in bodystructure(parse(data))
 
 

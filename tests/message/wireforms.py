@@ -11,8 +11,9 @@ PIECES = [
     b"Content-Type: message/rfc822", b"Content-Type: text/html; charset=latin1", b"Content-Type:",
     b"Content-Type: ;;", b"Content-Transfer-Encoding: base64", b"Content-Disposition: attachment",
     b"Content-Transfer-Encoding: quoted-printable", b"Content-Language: de, en", b" folded",
-    b"\tfolded", b"--b", b"--b--", b"--b1", b"--b1--", b"--b ", b"--bx", b"--", b"", b"", b"", b"text",
-    b"w6nDqQ==", b"=C3=A9=", b"a\rb", b"\r", b"x\r", b"\xff\xfe", b"\0", b"Date: 1 Feb 1994 1:2 +0100",
+    b"\tfolded", b"--b", b"--b--", b"--b1", b"--b1--", b"--b ", b"--bx", b"--", b"", b"", b"",
+    b"text", b"w6nDqQ==", b"=C3=A9=", b"a\rb", b"\r", b"x\r", b"\xff\xfe", b"\0",
+    b"Date: 1 Feb 1994 1:2 +0100",
     b"References: <a@b> <c@d>", b"Message-ID: <\"x\"@y>", b"no colon", b": empty", b"X:", b" ",
 ]  # fmt: skip
 
