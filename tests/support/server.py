@@ -1,0 +1,235 @@
+"""A whole mox server on loopback, in a directory of its own, as its own processes."""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import os
+import random
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+MOX = Path(sys.executable).parent / "mox"
+USER = "mox@localhost"
+PASSWORD = "moxmoxmox"
+_STANDARD = (25, 465, 587, 143, 993, 80, 443, 81)
+
+
+def eventually(condition: Callable[[], object], seconds: float = 10.0, pause: float = 0.02) -> None:
+    """Wait until `condition` is true; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(pause)
+
+
+def free_offset() -> int:
+    """A port offset at which every port that localserve uses is free."""
+    for _ in range(200):
+        offset = random.randrange(10_000, 60_000)
+        if all(_is_free(port + offset) for port in _STANDARD):
+            return offset
+    raise OSError("no free range of ports")
+
+
+def _is_free(port: int) -> bool:
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.socket(family) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind((address, port))
+            except OSError:
+                return False
+    return True
+
+
+class Server:
+    """`mox localserve` in `directory`; start() and stop() may be called again and again."""
+
+    def __init__(self, directory: Path, *, env: dict[str, str] | None = None) -> None:
+        self.directory = directory
+        self.offset = free_offset()
+        self.env = {**os.environ, **(env or {})}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log_path = directory.with_suffix(".log")
+        self._log: IO[bytes] | None = None
+
+    @property
+    def smtp(self) -> int:
+        return 25 + self.offset
+
+    @property
+    def submission(self) -> int:
+        return 587 + self.offset
+
+    @property
+    def submissions(self) -> int:
+        return 465 + self.offset
+
+    @property
+    def imap(self) -> int:
+        return 143 + self.offset
+
+    @property
+    def imaps(self) -> int:
+        return 993 + self.offset
+
+    @property
+    def metrics(self) -> int:
+        return 81 + self.offset
+
+    @property
+    def certificate(self) -> Path:
+        return self.directory / "localhost.crt"
+
+    @property
+    def maildir(self) -> Path:
+        return self.directory / "accounts/mox/Maildir"
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def command(self, *words: str) -> list[str]:
+        return [str(MOX), *words]
+
+    def init(self) -> None:
+        """Write the configuration only."""
+        subprocess.run(
+            self.command(*self._localserve(), "-initonly"),
+            env=self.env,
+            check=True,
+            capture_output=True,
+        )
+
+    def _localserve(self) -> Sequence[str]:
+        words = ["localserve", "-dir", str(self.directory)]
+        if not self.directory.exists():
+            words += ["-port-offset", str(self.offset)]
+        return words
+
+    def start(self, *, wait: bool = True) -> None:
+        self._log = self.log_path.open("ab")
+        self.process = subprocess.Popen(
+            self.command(*self._localserve()),
+            env=self.env,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        if wait:
+            self.wait()
+
+    def wait(self, seconds: float = 30.0) -> None:
+        """Until SMTP, submission and IMAP greet."""
+        for port in (self.smtp, self.submission, self.imap):
+            eventually(lambda port=port: self._greets(port), seconds)  # type: ignore[misc]
+
+    def _greets(self, port: int) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"server ended: {self.log[-3000:]}"
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", port), timeout=2) as sock,
+        ):
+            return bool(sock.recv(100))
+        return False
+
+    def workers(self, kind: str = "") -> list[int]:
+        """Pids of worker processes whose title names this kind."""
+        found = []
+        for pid in _descendants(self.process.pid if self.process else 0):
+            title = _title(pid)
+            if title.startswith("mox: ") and kind in title:
+                found.append(pid)
+        return found
+
+    def kill_group(self) -> None:
+        """kill -9 of every process at once."""
+        assert self.process is not None
+        pids = [self.process.pid, *_descendants(self.process.pid)]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        eventually(lambda: not any(_alive(pid) for pid in pids))
+        self._close_log()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.kill_group()
+            raise
+        self._close_log()
+        return code
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    # ---- clients
+
+    def tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+    def imap_client(self, *, tls: bool = False) -> imaplib.IMAP4:
+        client: imaplib.IMAP4
+        if tls:
+            client = imaplib.IMAP4_SSL("localhost", self.imaps, ssl_context=self.tls())
+        else:
+            client = imaplib.IMAP4("127.0.0.1", self.imap)
+        client.login(USER, PASSWORD)
+        return client
+
+    def deliver(self, message: bytes, *recipients: str, sender: str = "a@localhost") -> None:
+        with smtplib.SMTP("127.0.0.1", self.smtp, timeout=60) as client:
+            client.sendmail(sender, recipients or [USER], message)
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return found
+    for child in map(int, children):
+        found += [child, *_descendants(child)]
+    return found
+
+
+def _title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@contextlib.contextmanager
+def running(directory: Path) -> Iterator[Server]:
+    server = Server(directory)
+    server.start()
+    try:
+        yield server
+    finally:
+        if server.process is not None and server.process.poll() is None:
+            server.stop()
