@@ -1,0 +1,42 @@
+"""What the sessions of one worker share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mox.imapd.feed import Feeds
+
+if TYPE_CHECKING:
+    from mox.config.account import Account as AccountConfig
+    from mox.serving.context import Context
+    from mox.serving.login import Authenticator
+    from mox.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The worker's surroundings as sessions see them."""
+
+    ctx: Context
+    authenticator: Authenticator
+    feeds: Feeds
+
+    @property
+    def store(self) -> Store:
+        return self.ctx.store
+
+    def append_limit(self, listener: str) -> int:
+        """The largest message that APPEND takes on a listener."""
+        # RFC 7889 §5: number; some clients read it into 32 bits and take a larger one as 0.
+        return min(self.ctx.config.static.listeners[listener].smtp_max_message_size, 0x7FFFFFFF)
+
+    def account_config(self, account: str) -> AccountConfig | None:
+        """The account's configuration in force; None when it was just removed."""
+        return self.ctx.config.dynamic.accounts.get(account)
+
+    def quota(self, account: str) -> int:
+        """Octets that the account's messages may take; 0 for no limit."""
+        config = self.account_config(account)
+        own = 0 if config is None else config.quota_message_size
+        return max(own or self.ctx.config.static.quota_message_size, 0)

@@ -1,0 +1,218 @@
+"""One client's connection: who it is, what it has enabled and selected, and what goes out.
+
+Handlers write untagged responses through a session; the command loop (mox.imapd.loop) writes the
+tagged ones and decides when bytes leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from mox import logfmt
+from mox.imap import codes, responses
+from mox.imap.framing import Reader
+from mox.imap.limits import LIMITS, LIMITS_BEFORE_LOGIN
+from mox.imap.state import Feature, Happening
+from mox.imap.state import Session as ProtocolState
+from mox.imapd.updates import updates
+from mox.serving.connection import ConnectionLost, Wake
+from mox.serving.login import Client
+from mox.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from mox.imap.events import Event
+    from mox.imapd.bodies import Message
+    from mox.imapd.feed import Feed
+    from mox.imapd.service import Service
+    from mox.imapd.view import View
+    from mox.logfmt import Kind
+    from mox.serving.connection import Connection
+    from mox.serving.login import LoginSession
+    from mox.store.account import Account
+
+LOGIN_TIMEOUT_S: Final = 30.0
+LITERAL_TIMEOUT_S: Final = 30.0
+# RFC 9051 §5.4: an inactivity timer must give at least 30 minutes.
+COMMAND_TIMEOUT_S: Final = 30 * 60.0
+SEND_TIMEOUT_S: Final = 5 * 60.0
+# Octets of responses that are collected before they are sent.
+_BATCH: Final = 128 * 1024
+
+
+class Session:
+    """The state of a connection.
+
+    state: the protocol's state and what the client has enabled.
+    account, feed: set once logged in. view: the selected mailbox.
+    cached: the message that was fetched from last. finished: the running command is the last.
+    then: to be done when the running command's OK has been sent.
+    """
+
+    __slots__ = (
+        "_out",
+        "_size",
+        "account",
+        "cached",
+        "conn",
+        "feed",
+        "finished",
+        "log",
+        "login",
+        "reader",
+        "service",
+        "state",
+        "then",
+        "view",
+        "wake",
+    )
+
+    def __init__(self, service: Service, conn: Connection) -> None:
+        self.service = service
+        self.conn = conn
+        self.log = logfmt.logger("imapserver").bind(cid=conn.cid, remote_ip=conn.remote_ip)
+        self.reader = Reader(LIMITS_BEFORE_LOGIN)
+        self.state = ProtocolState()
+        self.login = self._login_session()
+        self.account: Account | None = None
+        self.feed: Feed | None = None
+        self.wake = Wake()
+        self.view: View | None = None
+        self.cached: Message | None = None
+        self.finished = False
+        self.then: Callable[[], None] | None = None
+        self._out: list[bytes] = []
+        self._size = 0
+
+    # ---- writing
+
+    def write(self, data: bytes, kind: Kind = "line") -> None:
+        """Add to what is to be sent; sends when a batch is full."""
+        if self.log.trace_enabled():
+            self.log.trace_protocol("S: ", data, kind)
+        self._out.append(data)
+        self._size += len(data)
+        if self._size >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what has been written."""
+        if self._out:
+            out, self._out, self._size = self._out, [], 0
+            timeout_s = LOGIN_TIMEOUT_S if self.account is None else SEND_TIMEOUT_S
+            self.conn.send(out[0] if len(out) == 1 else b"".join(out), timeout_s)
+
+    # ---- reading
+
+    @property
+    def command_timeout_s(self) -> float:
+        return LOGIN_TIMEOUT_S if self.account is None else COMMAND_TIMEOUT_S
+
+    def receive(self, timeout_s: float, *, idle: bool = False) -> None:
+        """Wait for octets and give them to the reader. Raises ConnectionLost at their end."""
+        self.flush()
+        data = self.conn.recv(timeout_s, idle=idle)
+        if not data:
+            raise ConnectionLost("client closed the connection")
+        self.reader.feed(data)
+
+    def next_event(self) -> Event:
+        """The next event within a command."""
+        while (event := self.reader.next_event()) is None:
+            self.receive(LITERAL_TIMEOUT_S)
+        return event
+
+    # ---- logging in
+
+    def _login_session(self) -> LoginSession:
+        conn = self.conn
+        listener = self.service.ctx.config.static.listeners[conn.listen.listener]
+        client = Client(
+            kind="imap",
+            ip=conn.remote_ip,
+            has_tls=conn.tls is not None,
+            plaintext_allowed=listener.imap.no_require_starttls,
+            announce_binding=listener.sasl_channel_binding,
+            binding=conn.channel_binding,  # type: ignore[arg-type]  # it is asked for known kinds
+        )
+        return self.service.authenticator.session(client, self.log)
+
+    def start_tls(self) -> None:
+        """Do the handshake; what the client said before it is forgotten."""
+        # RFC 9051 §11.1: what came in plain text must not be taken as protected.
+        if self.reader.take_rest():
+            raise ConnectionLost("client sent data before the TLS handshake")
+        assert self.conn.tls_context is not None, "checked by STARTTLS"
+        self.conn.start_tls(self.conn.tls_context)
+        self.login = self._login_session()
+
+    def tire(self) -> None:
+        """Make a connection that guesses passwords wait, and one that knew it no longer."""
+        self.conn.slow = self.login.is_slow
+
+    def logged_in(self, account: Account) -> None:
+        """Enter the authenticated state."""
+        self.account = account
+        self.feed = self.service.feeds.join(account, self.wake)
+        self.reader.limits = LIMITS
+        self.state.happened(Happening.AUTHENTICATED)
+        self.log = self.log.bind(account=account.name)
+
+    # ---- the selected mailbox
+
+    def select(self, view: View) -> None:
+        self.view = view
+        self.state.happened(Happening.SELECTED, read_only=view.read_only)
+
+    def deselect(self) -> None:
+        """Leave the selected state. Messages shown as \\Recent here are so nowhere else."""
+        view, self.view = self.view, None
+        self.cached = None
+        if view is None or self.account is None:
+            return
+        self.state.happened(Happening.DESELECTED)
+        view.close()
+        if view.read_only or self.state.rev2 or view.uidnext <= view.recent_claimed:
+            return
+        mailbox = self.account.mailbox_by_id(view.mailbox_id)
+        if mailbox is not None and mailbox.recent_from < view.uidnext:
+            self.account.claim_recent(view.mailbox_id)
+
+    def tell(self, *, expunge: bool) -> None:
+        """Write what others did to the selected mailbox; `expunge`: removals too."""
+        if self.view is not None and self.feed is not None:
+            for line in updates(self.view, self.feed, self.state, expunge=expunge):
+                self.write(line)
+
+    def use_condstore(self) -> None:
+        """RFC 7162 §3.1: the first use of CONDSTORE enables it for the rest of the session."""
+        if self.state.enable(Feature.CONDSTORE):
+            self.tell_modseq()
+
+    def tell_modseq(self) -> None:
+        """CONDSTORE was enabled just now: from which modseq on the client is told of changes."""
+        if self.view is not None and self.account is not None:
+            mailbox = self.account.mailbox_by_id(self.view.mailbox_id)
+            if mailbox is not None:
+                # Not above what this client has been told of.
+                code = codes.highestmodseq(min(mailbox.modseq, self.view.modseq))
+                self.write(responses.untagged("OK", "condstore enabled", code))
+
+    # ---- life
+
+    def shrink(self) -> None:
+        """Free what can be made again, before a long wait."""
+        self.cached = None
+        if self.view is not None:
+            self.view.shrink()
+
+    def close(self) -> None:
+        """The connection is over."""
+        try:
+            self.deselect()
+        except StoreError as e:
+            self.log.error("leaving mailbox", err=e)
+        finally:
+            if self.feed is not None:
+                self.service.feeds.leave(self.feed, self.wake)
+                self.feed = None

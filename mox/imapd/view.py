@@ -1,0 +1,147 @@
+"""A selected mailbox as one client knows it: its sequence numbers and what it has been told.
+
+RFC 9051 §5.5, RFC 3501 §7.4.1: a message keeps its sequence number until the client is told of an
+EXPUNGE, and that may not happen during FETCH, STORE or SEARCH. So each session has its own list of
+uids, which changes only when the change is written to the client.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from mox.imapd.flagtext import FlagTexts
+from mox.store.model import MailboxId
+
+
+class Cancellable(Protocol):
+    """Something that runs until it is cancelled."""
+
+    def cancel(self) -> None: ...
+
+
+class View:
+    """The state of a selected mailbox in one session.
+
+    uids: ascending; index + 1 is the sequence number.
+    uidnext: above every uid that the client has heard of.
+    modseq: of the account; changes up to it have been told, or are in `held`.
+    held: uids gone from the mailbox that the client still numbers.
+    own: modseqs of this session's own changes, which it does not hear of again.
+    saved: uids of the last SEARCH RETURN (SAVE).
+    """
+
+    __slots__ = (
+        "gone",
+        "held",
+        "keywords",
+        "mailbox_id",
+        "modseq",
+        "name",
+        "own",
+        "read_only",
+        "recent_claimed",
+        "recent_from",
+        "saved",
+        "texts",
+        "uidnext",
+        "uids",
+        "uidvalidity",
+        "watch",
+    )
+
+    def __init__(
+        self, mailbox_id: MailboxId, name: str, uidvalidity: int, *, read_only: bool
+    ) -> None:
+        self.mailbox_id = mailbox_id
+        self.name = name
+        self.uidvalidity = uidvalidity
+        self.read_only = read_only
+        self.uids: array[int] = array("I")
+        self.uidnext = 1
+        self.modseq = 0
+        self.keywords: tuple[str, ...] = ()
+        self.recent_from = 0
+        self.recent_claimed = 0  # uids below it no other session will see as \Recent
+        self.held: set[int] = set()
+        self.own: set[int] = set()
+        self.saved: array[int] = array("I")
+        self.gone = False  # the mailbox was deleted
+        self.texts: FlagTexts | None = None
+        self.watch: Cancellable | None = None  # of the mailbox's directory, for other programs
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self.watch is not None:
+            self.watch.cancel()
+            self.watch = None
+
+    @property
+    def flag_texts(self) -> FlagTexts:
+        """Texts of flag lists for the present keywords."""
+        if self.texts is None or self.texts.keywords != self.keywords:
+            self.texts = FlagTexts(self.keywords)
+        return self.texts
+
+    @property
+    def exists(self) -> int:
+        return len(self.uids)
+
+    @property
+    def recent(self) -> int:
+        return len(self.uids) - bisect_left(self.uids, self.recent_from)
+
+    def sequence_of(self, uid: int) -> int:
+        """The sequence number of `uid`, 0 when the client does not know it."""
+        index = bisect_left(self.uids, uid)
+        if index < len(self.uids) and self.uids[index] == uid:
+            return index + 1
+        return 0
+
+    def uid_slice(self, first: int, last: int) -> range:
+        """Indexes of the uids from `first` to `last`, both included."""
+        return range(bisect_left(self.uids, first), bisect_right(self.uids, last))
+
+    def append(self, uids: Iterable[int]) -> None:
+        """New messages: the client is told of the new count."""
+        self.uids.extend(uids)
+        if self.uids:
+            self.uidnext = max(self.uidnext, self.uids[-1] + 1)
+
+    def remove(self, uids: Iterable[int]) -> list[int]:
+        """Take out messages; returns their sequence numbers, highest first, each as it was.
+
+        Sent as EXPUNGE in this order they need no correction for one another.
+        """
+        indexes = sorted({n - 1 for n in map(self.sequence_of, uids) if n}, reverse=True)
+        if len(indexes) <= 16:
+            for index in indexes:
+                del self.uids[index]
+        else:
+            self._remove_many(indexes)
+        if self.saved:
+            # RFC 9051 §6.4.4.1: an expunged message leaves the saved result too.
+            known = self.uids
+            self.saved = array("I", [uid for uid in self.saved if _contains(known, uid)])
+        return [index + 1 for index in indexes]
+
+    def _remove_many(self, indexes: Sequence[int]) -> None:
+        """Copy what stays, so that 10,000 removals do not move the rest 10,000 times."""
+        kept: array[int] = array("I")
+        start = 0
+        for index in reversed(indexes):
+            kept.extend(self.uids[start:index])
+            start = index + 1
+        kept.extend(self.uids[start:])
+        self.uids = kept
+
+    def shrink(self) -> None:
+        """Drop what can be made again: the session is going to idle."""
+        self.texts = None
+
+
+def _contains(uids: Sequence[int], uid: int) -> bool:
+    index = bisect_left(uids, uid)
+    return index < len(uids) and uids[index] == uid
