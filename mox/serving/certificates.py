@@ -157,16 +157,16 @@ def _options_of(listener: Listener) -> dict[str, ServerOptions]:
     tls = listener.tls
     assert tls is not None
     version = MinVersion(tls.min_version) if tls.min_version else MinVersion.TLS12
-    # Clients of port 25 are servers: nobody to identify. Some fail when they resume.
+    # Clients of port 25 are servers: nobody to identify.
     smtp = ServerOptions(
         min_version=version, session_tickets=not listener.smtp.tls_session_tickets_disabled
     )
     options = {"smtp": smtp}
+    # No tickets: they cost forward secrecy (their key lives as long as we do) and tls-unique.
     for service in ("submission", "submissions", "imap", "imaps"):
         options[service] = ServerOptions(
             min_version=version,
             alpn=_ALPN.get(service, ()),
-            session_tickets=True,
             request_client_certificate=not tls.client_auth_disabled,
         )
     return options

@@ -33,11 +33,9 @@ class Connection(Stream):
 
     __slots__ = ("cid", "listen", "tls_context")
 
-    def __init__(
-        self, sock: _socket.socket, listen: Listen, cid: int, tls_context: ServerContext | None
-    ) -> None:
+    def __init__(self, sock: _socket.socket, listen: Listen, cid: int) -> None:
         """Take over an accepted socket. Raises ConnectionLost when the client is gone already."""
         super().__init__(sock)
         self.listen = listen
         self.cid = cid
-        self.tls_context = tls_context
+        self.tls_context: ServerContext | None = None

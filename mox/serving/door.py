@@ -60,12 +60,16 @@ class Door:
                 if is_full():
                     gevent.sleep(_PAUSE_S)
                 elif park(new_waiter(), watcher, _WATCH_S) == "ready":
-                    self._accept_some(take)
+                    self._accept_some(take, is_full)
         finally:
             watcher.close()
 
-    def _accept_some(self, take: Callable[[_socket.socket], None]) -> None:
+    def _accept_some(
+        self, take: Callable[[_socket.socket], None], is_full: Callable[[], bool]
+    ) -> None:
         for _ in range(_ACCEPT_AT_ONCE):
+            if is_full():
+                return
             try:
                 fd, _address = self._sock._accept()  # type: ignore[attr-defined]  # gives a bare fd
             except BlockingIOError:

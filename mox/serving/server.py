@@ -84,6 +84,7 @@ class _Server:
         self._limits = ctx.limits
         self._cids = Cids(ctx.slot)
         self._most = most_connections()
+        self._accepted = 0  # and not closed yet: those in _open and those about to be
         self._open: dict[Connection, greenlet] = {}
         self._changed = Event()
         self._log = logfmt.logger(admission.package)
@@ -92,18 +93,26 @@ class _Server:
         """Accept from a door until killed."""
 
         def take(sock: _socket.socket) -> None:
+            self._accepted += 1
             gevent.spawn_raw(self._live, sock, door)
 
         door.accept(take, self._is_full)
 
     def _is_full(self) -> bool:
-        return len(self._open) >= self._most
+        return self._accepted >= self._most
 
     # One connection's life.
 
     def _live(self, sock: _socket.socket, door: Door) -> None:
         try:
-            conn = Connection(sock, door.listen, self._cids.next(), self._tls_context(door.listen))
+            self._serve(sock, door)
+        finally:
+            self._accepted -= 1
+            self._changed.set()
+
+    def _serve(self, sock: _socket.socket, door: Door) -> None:
+        try:
+            conn = Connection(sock, door.listen, self._cids.next())
         except ConnectionLost:
             # Gone before we looked: nothing to say, nobody to say it to.
             sock.close()
@@ -125,7 +134,6 @@ class _Server:
             conn.close()
             door.gauge.dec()
             del self._open[conn]
-            self._changed.set()
 
     def _tls_context(self, listen: Listen) -> ServerContext | None:
         certificates = self._ctx.certificates
@@ -134,6 +142,7 @@ class _Server:
         return certificates.server_context(listen.listener, listen.service)
 
     def _attend(self, conn: Connection, door: Door) -> None:
+        conn.tls_context = self._tls_context(conn.listen)
         if door.is_proxy(conn.remote_ip):
             read_proxy_header(conn)
         group, service = self._admission.group, conn.listen.service
@@ -173,7 +182,7 @@ class _Server:
 
     def _wait_until_empty(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        while self._open and (left_s := deadline - time.monotonic()) > 0:
+        while self._accepted and (left_s := deadline - time.monotonic()) > 0:
             self._changed.clear()
             self._changed.wait(left_s)
 
