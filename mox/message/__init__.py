@@ -36,7 +36,15 @@ from mox.message.fields import (
 from mox.message.ids import message_id
 from mox.message.limits import LIMITS, Limits
 from mox.message.mailboxes import Group, Mailbox, address_list, mailboxes
-from mox.message.parts import MessageError, NotALeaf, Part, UnknownEncoding, resolve, walk
+from mox.message.parts import (
+    MessageError,
+    NotALeaf,
+    Part,
+    UnknownEncoding,
+    has_8bit_headers,
+    resolve,
+    walk,
+)
 from mox.message.reader import parse
 from mox.message.sections import Section, decoded, section
 from mox.message.structure import bodystructure
@@ -65,6 +73,7 @@ __all__ = [
     "envelope",
     "field",
     "field_values",
+    "has_8bit_headers",
     "has_field",
     "has_separator",
     "header_section",

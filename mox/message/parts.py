@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mox.errors import UserError
-from mox.message.fields import Data
+from mox.message.fields import Data, as_bytes
 from mox.message.params import ContentType, Disposition, Params, param
-
-__all__ = ["Data", "MessageError", "NotALeaf", "Part", "UnknownEncoding", "resolve", "walk"]
 
 
 class MessageError(UserError):
@@ -122,3 +120,10 @@ def walk(root: Part) -> Iterator[Part]:
         stack.extend(reversed(part.children))
         if part.message is not None:
             stack.append(part.message)
+
+
+def has_8bit_headers(data: Data, root: Part) -> bool:
+    """Say whether any header section has octets that need SMTPUTF8 (RFC 6532 §3)."""
+    return not all(
+        as_bytes(data[part.header_start : part.body_start]).isascii() for part in walk(root)
+    )

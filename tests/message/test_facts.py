@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mox.message import index_facts
+from mox.message import has_8bit_headers, index_facts, parse
 
 MESSAGE = b"""\
 From: "Doe, John" <john@good.example>
@@ -54,3 +54,10 @@ def test_octets_that_need_care_are_noticed() -> None:
     assert not index_facts(b"Subject: x\r\n\r\n", wire=True).has_8bit
     data = b"Content-Type: multipart/mixed\r\n\r\n"
     assert index_facts(data, wire=True).malformed == "boundary"
+
+
+def test_headers_of_all_parts_tell_about_smtputf8() -> None:
+    data = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b\nX: y\n\n\xff\n--b--\n"
+    assert not has_8bit_headers(data, parse(data, wire=False))
+    data = data.replace(b"X: y", b"X: \xc3\xa9")
+    assert has_8bit_headers(data, parse(data, wire=False))
