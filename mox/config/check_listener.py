@@ -135,7 +135,3 @@ def _check_web(listener: Listener, scope: Scope) -> None:
             scope.error("must begin with a slash", name, "Path")
         elif not service.path.endswith("/"):
             scope.warning("should end with a slash, which is added", name, "Path")
-    auto, mtasts = listener.autoconfig_https, listener.mtasts_https
-    both = auto.enabled and mtasts.enabled and auto.port == mtasts.port
-    if both and auto.non_tls != mtasts.non_tls:
-        scope.error("NonTLS must be as in AutoconfigHTTPS, which has the same port", "MTASTSHTTPS")

@@ -34,7 +34,7 @@ def _struct(
         assert node.key is not None
         field = spec.by_name.get(node.key)
         if field is None:
-            report.add_error(path, _unknown(node.key, spec), node.line)
+            report.add_error((*path, node.key), _unknown(node.key, spec), node.line)
             continue
         values[field.attribute] = _field(report, field, node, (*path, node.key))
     for field in spec.fields:
@@ -47,10 +47,9 @@ def _struct(
 
 def _unknown(key: str, spec: StructSpec) -> str:
     if key != key.lstrip() and key.strip() in spec.by_name:
-        return f"unknown field {key!r}: indent with tabs, not spaces"
+        return "unknown field: indent with tabs, not spaces"
     similar = difflib.get_close_matches(key[:80], spec.by_name, n=1)
-    hint = f", did you mean {similar[0]}?" if similar else ""
-    return f"unknown field {key[:80]!r}{hint}"
+    return f"unknown field, did you mean {similar[0]}?" if similar else "unknown field"
 
 
 def _field(report: Report, field: FieldSpec, node: sconf.Node, path: FieldPath) -> Value:
@@ -90,7 +89,7 @@ def _check_form(type_: Type, node: sconf.Node) -> sconf.Block | None:
         return None
     if block is None:
         found = f", not {node.value[:80]!r}" if node.value else ""
-        raise ValueError(f"expected {type_.kind.value} on the lines below, one tab deeper{found}")
+        raise ValueError(f"expected {type_.describe()} on the lines below, one tab deeper{found}")
     if block.nodes and block.is_list != (type_.kind is Kind.LIST):
         raise ValueError(
             f"expected {type_.describe()}, not {'a list' if block.is_list else 'keys'}"

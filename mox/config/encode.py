@@ -83,13 +83,11 @@ def _update_struct(block: sconf.Block, spec: StructSpec, old: Value, new: Value)
 
 
 def _insert(block: sconf.Block, spec: StructSpec, field: FieldSpec) -> sconf.Node:
-    """Add a field where the order of the declaration has it."""
+    """Add a field after the one that comes before it in the declaration, or first."""
+    positions = {present.key: index + 1 for index, present in enumerate(block.nodes)}
     names = [candidate.field.name for candidate in spec.fields]
-    earlier = set(names[: names.index(field.field.name)])
-    position = 0
-    for index, present in enumerate(block.nodes):
-        if present.key in earlier:
-            position = index + 1
+    earlier = reversed(names[: names.index(field.field.name)])
+    position = next((positions[name] for name in earlier if name in positions), 0)
     node = sconf.make_node(field.field.name)
     block.nodes.insert(position, node)
     return node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -90,18 +91,13 @@ def _complete(
     """Check domains.conf, then both together."""
     scope = dynamic_report.scope()
     dynamic = normalize_dynamic(decode(Dynamic, dynamic_report), dynamic_report)
-    lookup = build_lookup(static, dynamic, scope)
     # Where lines could not be read, what is missing because of them is not another error.
     if not report.document.faults and not dynamic_report.document.faults:
+        lookup = build_lookup(static, dynamic, scope)
         check_references(static, dynamic, report.scope())
         check_dynamic(dynamic, static, lookup, scope, check_files=check_files)
-    errors = [
-        error
-        for each in (report, dynamic_report)
-        for error in sorted(each.errors, key=lambda error: error.line)
-    ]
-    if errors:
-        raise ConfigErrors(errors)
+    if report.errors or dynamic_report.errors:
+        raise ConfigErrors(_in_order(report) + _in_order(dynamic_report))
     return Config(
         path=report.path,
         static=static,
@@ -111,6 +107,10 @@ def _complete(
         warnings=report.warnings + dynamic_report.warnings,
         static_document=report.document,
     )
+
+
+def _in_order(report: Report) -> list[ConfigError]:
+    return sorted(report.errors, key=lambda error: error.line or sys.maxsize)
 
 
 def read_file(path: Path) -> tuple[bytes, Signature]:

@@ -11,6 +11,7 @@ from mox.config.errors import ConfigError
 
 # A file of nonsense should not fill the terminal or memory.
 MAX_ERRORS = 1000
+MAX_NAME = 256  # of an entry in a message
 
 # Names of fields and entries, and positions of list items, from the top of the file.
 FieldPath = tuple[str | int, ...]
@@ -23,7 +24,7 @@ def format_path(path: Sequence[str | int]) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{part}" if text else part
+            text += f".{part[:MAX_NAME]}" if text else part[:MAX_NAME]
     return text
 
 

@@ -91,5 +91,6 @@ def check_ports(static: Static, scope: Scope) -> None:
                 if other == f"{name}.{service}":
                     continue
                 if kind != other_kind or kind not in ("http", "https"):
-                    scope.error(f"port {port} of {ip} is taken by {other}", name, service)
+                    message = f"port {port} of {ip} is taken by {other}, which serves {other_kind}"
+                    scope.error(message, name, service)
                     break
