@@ -207,8 +207,10 @@ def _apply_special(plans: Sequence[_Plan]) -> float:
     """Make special localparts fail; returns how long to wait before the reply."""
     delay_s = 0.0
     for plan in plans:
-        failure = special.failure_at(Stage.DATA, plan.recipient.path.localpart)
-        if failure is not None:
+        localpart = plan.recipient.path.localpart
+        # The queue of localserve delivers to here: a failure meant for it happens here, too.
+        failure = special.failure(localpart)
+        if failure is not None and special.stage_of(localpart) in (Stage.DATA, Stage.QUEUE):
             plan.targets.clear()
             plan.refuse(Reply(failure.code, failure.enhanced, failure.text), "reject", "localserve")
             delay_s = max(delay_s, failure.delay_s)

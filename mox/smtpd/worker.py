@@ -21,7 +21,12 @@ _SUBMISSION_SERVICES: Final = frozenset({"submission", "submissions"})
 
 def run(ctx: Context) -> None:
     """Serve until told to stop and drained."""
-    services = Services(ctx, SenderChecks(Resolver()))
+    serve_clients(ctx, Resolver())
+
+
+def serve_clients(ctx: Context, resolver: Resolver) -> None:
+    """Like `run`, with names looked up by `resolver`."""
+    services = Services(ctx, SenderChecks(resolver))
     serve(
         ctx,
         lambda conn: converse(services, conn),
