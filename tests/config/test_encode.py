@@ -274,7 +274,7 @@ def structs(draw: st.DrawFn, cls: type) -> Value:
     return cls(**chosen)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data(), st.sampled_from([Static, Dynamic]))
 def test_any_value_is_read_back(data: st.DataObject, cls: type) -> None:
     value = data.draw(structs(cls))
@@ -286,7 +286,7 @@ def test_any_value_is_read_back(data: st.DataObject, cls: type) -> None:
     assert report.errors == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_any_change_is_read_back(data: st.DataObject) -> None:
     old, new = data.draw(structs(Dynamic)), data.draw(structs(Dynamic))
@@ -300,7 +300,7 @@ def test_any_change_is_read_back(data: st.DataObject) -> None:
     assert decoded == new
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_any_change_of_an_account_is_read_back(data: st.DataObject) -> None:
     document, old = read(ORIGINAL)

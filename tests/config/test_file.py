@@ -281,11 +281,11 @@ def test_changes_of_several_processes_are_all_kept(files: Files) -> None:
     files.write()
     context = multiprocessing.get_context("spawn")
     processes = [
-        context.Process(target=add_accounts, args=(files.path, number)) for number in range(3)
+        context.Process(target=add_accounts, args=(files.path, number)) for number in range(2)
     ]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
         assert process.exitcode == 0
-    assert len(ConfigFile(files.path, check_files=False).current.dynamic.accounts) == 17
+    assert len(ConfigFile(files.path, check_files=False).current.dynamic.accounts) == 12

@@ -118,12 +118,12 @@ def test_size_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_number_of_faults_is_limited() -> None:
-    assert len(sconf.parse(b"x\n" * 5000).faults) == sconf.MAX_FAULTS
+    assert len(sconf.parse(b"x\n" * 2000).faults) == sconf.MAX_FAULTS
 
 
 @pytest.mark.parametrize("line", ["x", "\tA: x", "#" * 20, "\t" * 20 + "a", "", "A:", " "])
 def test_large_nonsense_is_read_in_linear_time(line: str) -> None:
-    data = (line + "\n").encode() * (1_000_000 // (len(line) + 1))
+    data = (line + "\n").encode() * (500_000 // (len(line) + 1))
     start = time.monotonic()
     sconf.parse(data)
     assert time.monotonic() - start < 5
