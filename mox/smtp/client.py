@@ -8,7 +8,8 @@ The shell asks for one thing at a time and gets the outcome as an event:
 
 or `Failed` where the server says no, or `Lost` when the connection is of no more use; a
 transaction always ends with `Done`. `next_event` returns None when there is nothing to do but
-send `data_to_send()` and receive; `receive(b"")` tells that the server has closed.
+send `data_to_send()` and receive; `receive(b"")` tells that the server has closed. Where sending
+fails, still receive: the server may have said why before it closed.
 """
 
 from __future__ import annotations
@@ -241,7 +242,7 @@ class Client:
                 self._on_eof()
             return self._eof
         if not self._expected:
-            self._lose(f"server said {reply}")
+            self._on_unasked(reply)
             return True
         expected = self._expected.popleft()
         self._events.append(Replied(expected.command, reply))
@@ -250,6 +251,13 @@ class Client:
         if reply.code == 421 and self.is_usable:
             self._lose(f"server said {reply}")
         return True
+
+    def _on_unasked(self, reply: Reply) -> None:
+        if self._writer is not None and self._transaction is not None and reply.is_error:
+            # Some refuse a message, for its size say, before they have read all of it.
+            self._events.append(Replied("DATA", reply))
+            self._transaction.final = reply
+        self._lose(f"server said {reply}")
 
     def _on_eof(self) -> None:
         if self._expected and self._expected[0].command == "QUIT":

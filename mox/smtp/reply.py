@@ -62,6 +62,9 @@ class Reply:
         """
         lead = f"{self.enhanced} " if self.enhanced else ""
         room = MAX_REPLY_LINE - len("250-\r\n") - len(lead)
+        text = self.text
+        if isinstance(text, str) and len(text) <= room and text.isascii() and text.isprintable():
+            return f"{self.code} {lead}{text}\r\n".encode()  # nearly all replies
         texts = [part for line in self.lines for part in _wrap(_clean(line, utf8), room)]
         last = len(texts) - 1
         return b"".join(

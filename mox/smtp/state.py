@@ -13,10 +13,10 @@ changes the state, so the tests walk all cells. What a state means:
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 
-class State(Enum):
+class State(IntEnum):
     GREETING = auto()
     CONNECTED = auto()
     READY = auto()
@@ -30,7 +30,7 @@ class State(Enum):
     CLOSED = auto()
 
 
-class Trigger(Enum):
+class Trigger(IntEnum):
     GREETED = auto()
     HELLO = auto()
     TLS_ACCEPTED = auto()

@@ -176,6 +176,15 @@ def test_lost_before_the_final_reply() -> None:
     assert lost == Lost("server closed the connection")
 
 
+def test_refused_before_all_was_sent() -> None:
+    client = begin(A)
+    events(client, b"250 a\r\n250 b\r\n354 c\r\n")
+    client.send(b"x\r\n")
+    done, lost = events(client, b"552 5.3.4 too large\r\n")
+    assert codes(done) == [(552, False, False)]
+    assert isinstance(lost, Lost)
+
+
 def test_354_without_recipients_is_brought_back_in_step() -> None:
     client = begin(A)
     client.data_to_send()

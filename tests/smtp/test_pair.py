@@ -7,11 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mox.address import Path, parse_address
+from mox.sasl import client as sasl_client
+from mox.sasl import server as sasl_server
+from mox.sasl.outcome import Challenge, Success
 from mox.smtp.client import Client, ClientConfig
 from mox.smtp.clientevents import (
     Authenticated,
     ClientEvent,
     Done,
+    Failed,
     Greeted,
     Message,
     QuitDone,
@@ -19,7 +23,10 @@ from mox.smtp.clientevents import (
     Replied,
     SendMessage,
 )
+from mox.smtp.events import Auth, AuthResponse
+from mox.smtp.reply import Reply
 from mox.smtp.server import Server
+from tests.sasl.exchange import PASSWORD, USER, surroundings
 from tests.smtp.shell import GREETING, NOW, Shell, delivery, submission
 
 
@@ -134,3 +141,44 @@ def test_any_content_arrives_identical(content: bytes, step: int) -> None:
     both.run()
     assert both.send(content).results[0].delivered
     assert shell.messages == [content]
+
+
+class SASLShell(Shell):
+    """Leaves authentication to the real mechanisms."""
+
+    mechanism: sasl_server.Mechanism
+
+    def authenticate(self, event: Auth | AuthResponse) -> None:
+        if isinstance(event, Auth):
+            self.mechanism = sasl_server.mechanism(event.mechanism, surroundings())
+        data = event.initial if isinstance(event, Auth) else event.data
+        outcome = self.mechanism.step(data)
+        if isinstance(outcome, Challenge):
+            self.server.challenge(outcome.data)
+        elif isinstance(outcome, Success):
+            self.server.accept()
+        else:
+            self.server.reply(Reply(535, "5.7.8", outcome.reason.value))
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "wrong"])
+@pytest.mark.parametrize("name", [*sasl_server.HASHED, *sasl_server.PLAINTEXT])
+def test_real_mechanisms(name: str, password: str) -> None:
+    names = (*sasl_server.HASHED, *sasl_server.PLAINTEXT)
+    shell = SASLShell(Server(submission(auth=names), has_tls=True, now=lambda: NOW))
+    both = pair(shell, 5)
+    announced = both.client.extensions.auth
+    assert announced == names
+    mechanism = sasl_client.mechanism(
+        name, USER, password, announced=announced, binding=None, random=lambda n: b"c" * n
+    )
+    both.client.authenticate(mechanism)
+    (event,) = both.run()
+    if password == PASSWORD:
+        assert isinstance(event, Authenticated)
+        return
+    assert isinstance(event, Failed)
+    # a SCRAM client cancels where the server has told it that the proof is wrong
+    assert event.reply.code == (501 if name.startswith("SCRAM") else 535)
+    both.client.quit()
+    assert isinstance(both.run()[-1], QuitDone)
