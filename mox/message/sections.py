@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mox.message.fields import Data, as_bytes, body_offset, split_lines, to_wire
+from mox.message.fields import Data, as_bytes, body_offset, to_wire
 from mox.message.parts import NotALeaf, Part, resolve
 from mox.message.reader import parse
 from mox.message.transfer import decode_transfer
@@ -54,23 +54,31 @@ def _message_section(data: Data, start: int, end: int, spec: Section, wire: bool
     body = body_offset(octets, start, end, wire=wire)
     if spec.what == "TEXT":
         return _cut(octets, body, end, wire)
-    header = _cut(octets, start, body, wire)
     if spec.what == "HEADER":
-        return header
-    return header_fields(header, spec.fields, exclude=spec.what == "HEADER.FIELDS.NOT")
+        return _cut(octets, start, body, wire)
+    exclude = spec.what == "HEADER.FIELDS.NOT"
+    return header_fields(octets[start:body], spec.fields, exclude=exclude, wire=wire)
 
 
-def header_fields(header: bytes, names: tuple[str, ...], *, exclude: bool) -> bytes:
-    """Return the named fields of a header section in wire form, or all others, and a blank line."""
+def header_fields(
+    header: bytes, names: tuple[str, ...], *, exclude: bool, wire: bool = True
+) -> bytes:
+    """Return the named fields of a header section, or all others, and an empty line; wire form."""
+    if wire:
+        header = header.replace(b"\r\n", b"\n")
     wanted = {name.encode("utf-8", "replace").lower() for name in names}
     kept = []
-    for line in split_lines(header):
-        name = line.partition(b":")[0].rstrip(b" \t").lower()
-        if (name in wanted) is not exclude:
+    is_kept = exclude
+    for line in header.split(b"\n"):
+        if not line:
+            continue  # only at the end
+        if line[0] not in b" \t":
+            name = line.partition(b":")[0].rstrip(b" \t").lower()
+            is_kept = (name in wanted) is not exclude
+        if is_kept:
             kept.append(line)
     # RFC 9051 §6.4.5.1: the delimiting blank line is always included.
-    kept.append(b"\r\n")
-    return b"\r\n".join(kept) if len(kept) > 1 else b"\r\n"
+    return b"\r\n".join([*kept, b"", b""]) if kept else b"\r\n"
 
 
 def _cut(data: Data, start: int, end: int, wire: bool) -> bytes:
@@ -94,6 +102,7 @@ def decoded(data: Data, part: Part, numbers: tuple[int, ...], *, wire: bool) -> 
     content = decode_transfer(_cut(data, target.body_start, target.end, wire), target.encoding)
     if numbers:
         return content
-    header = _cut(data, part.header_start, part.body_start, wire)
+    header = as_bytes(data[part.header_start : part.body_start])
     # RFC 3516 §4.3: the encoding is removed, so its name must not be shown.
-    return header_fields(header, ("Content-Transfer-Encoding",), exclude=True) + content
+    names = ("Content-Transfer-Encoding",)
+    return header_fields(header, names, exclude=True, wire=wire) + content

@@ -16,6 +16,8 @@ _IDENTITY = ("7BIT", "8BIT", "BINARY")
 _LINE_BREAK = re.compile(rb"\r?\n(?![ \t])")
 # RFC 2045 §6.7 (3): white space at the end of an encoded line is not part of it. The look-behind
 # keeps long runs of spaces linear.
+_BLANKS = (b" ", b"\t")
+_BLANK_BEFORE_BREAK = (b" \r\n", b"\t\r\n", b" \n", b"\t\n")  # rare: what is searched first
 _TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|$)")
 
 
@@ -26,7 +28,9 @@ def decode_transfer(octets: bytes, encoding: str) -> bytes:
     if encoding == "BASE64":
         return decode_base64(octets)
     if encoding == "QUOTED-PRINTABLE":
-        return binascii.a2b_qp(_TRAILING_BLANKS.sub(b"", octets))
+        if octets.endswith(_BLANKS) or any(blank in octets for blank in _BLANK_BEFORE_BREAK):
+            octets = _TRAILING_BLANKS.sub(b"", octets)
+        return binascii.a2b_qp(octets)
     raise UnknownEncoding(f"unknown content-transfer-encoding {encoding[:40]}")
 
 
