@@ -137,8 +137,11 @@ class Stream:
         """Get bytes or the end into hand without waiting; false: there is nothing yet."""
         if self._pending or self._ended:
             return True
-        data = self._take()
-        while data is not None:
+        # Bounded: TLS records without content must not keep us from looking at the time.
+        for _ in range(_FAIR_STREAK):
+            data = self._take()
+            if data is None:
+                return False
             plain = data if self._session is None else self._decrypt(data)
             if plain:
                 self._pending = plain
@@ -147,7 +150,6 @@ class Stream:
             if self._ended or not data:
                 self._ended = True
                 return True
-            data = self._take()
         return False
 
     def _decrypt(self, data: bytes) -> bytes:
