@@ -103,6 +103,11 @@ class TLSSession:
             return "connection ended during the TLS handshake"
         return reason_of(error)
 
+    @property
+    def last_flight_can_wait(self) -> bool:
+        """Whether the peer has all it needs when our handshake is complete (RFC 8446 §2)."""
+        return self.is_server and self._connection.get_protocol_version() >= SSL.TLS1_3_VERSION
+
     def read(self) -> bytes:
         """Return all plaintext there is, b"" for none. Raises TLSError.
 
