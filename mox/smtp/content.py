@@ -65,11 +65,10 @@ class DotReader:
 class ChunkReader:
     """Reads the octets of all BDATs of one message."""
 
-    __slots__ = ("_ends_line", "_held", "broken")
+    __slots__ = ("_held", "broken")
 
     def __init__(self) -> None:
         self._held = b""
-        self._ends_line = True
         self.broken = False
 
     def feed(self, data: bytes) -> bytes:
@@ -82,15 +81,15 @@ class ChunkReader:
         if has_bare(content):
             self.broken = True
             return b""
-        self._ends_line = content.endswith(b"\n")
         return content
 
-    def finish(self) -> bytes:
-        """Say that the last chunk is complete; return the line end that it lacked."""
+    def finish(self) -> None:
+        """Say that the last chunk is complete: a CR at its end stands alone.
+
+        RFC 3030 §2: the octets are the message; one that does not end with a line stays so.
+        """
         if self._held:
             self.broken = True
-        # RFC 3030 §2 has no rule for text without a final CRLF; a next hop with DATA needs one.
-        return b"" if self.broken or self._ends_line else b"\r\n"
 
 
 def _tail(data: bytes) -> bytes:

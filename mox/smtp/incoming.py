@@ -39,10 +39,10 @@ class Incoming:
         """Take octets of a BDAT; return content."""
         return self._count(self._chunks.feed(octets), len(octets), self._chunks.broken)
 
-    def last_chunk_done(self) -> bytes:
-        """Take note that the message is complete; return content still missing."""
-        content = self._chunks.finish()
-        return self._count(content, len(content), self._chunks.broken)
+    def last_chunk_done(self) -> None:
+        """Take note that the message is complete."""
+        self._chunks.finish()
+        self._count(b"", 0, self._chunks.broken)
 
     def _count(self, content: bytes, octets: int, broken: bool) -> bytes:
         if self.problem is None:

@@ -26,10 +26,14 @@ class DotWriter:
         return data.replace(STUFFED, b"\r\n..")[skip:]
 
     def finish(self) -> bytes:
-        """Return the end mark. Raises BadMessage when the message does not end with a line."""
-        if self._tail != b"\r\n":
-            raise BadMessage("message does not end with a line end")
-        return b".\r\n"
+        """Return the end mark. Raises BadMessage when the message ends with a CR.
+
+        RFC 5321 §4.1.1.4: a message (received with BDAT) that ends within a line gets its line
+        end here; DATA has no other way to send it.
+        """
+        if self._tail == b"\r":
+            raise BadMessage("message has a bare carriage return")
+        return b".\r\n" if self._tail else b"\r\n.\r\n"
 
     def _check(self, data: bytes) -> None:
         pairs = data.count(b"\r\n")

@@ -301,7 +301,7 @@ class Server:
         self._chunk = (missing - len(octets), is_last)
         content = incoming.chunk(octets)
         if len(octets) == missing and is_last:
-            content += incoming.last_chunk_done()
+            incoming.last_chunk_done()
         if content:
             self._events.append(DataChunk(content))
         if len(octets) == missing:

@@ -393,7 +393,7 @@ def test_bad_message() -> None:
         client.send(b"a\nb\r\n")
     client = begin(A)
     events(client, b"250 a\r\n250 b\r\n354 c\r\n")
-    client.send(b"no line end")
+    client.send(b"cr at the end\r")
     with pytest.raises(BadMessage):
         client.finish()
 
