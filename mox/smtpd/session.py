@@ -171,7 +171,7 @@ class Session(Generic[R]):
             if timeout_s <= 0:
                 self._part(TOO_LONG)
                 return False
-        if machine.errors > MAX_ERRORS:
+        if machine.errors > MAX_ERRORS and not machine.recipients:
             self._part(TOO_MANY_ERRORS)
             return False
         data = self._conn.recv(timeout_s, idle=machine.state in IDLE_STATES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from mox.address import Path
@@ -11,6 +12,7 @@ from mox.delivery import replies, special, submission
 from mox.delivery.recipients import refuse_outgoing
 from mox.delivery.special import Stage
 from mox.delivery.submission import Refusal, Submitted
+from mox.delivery.submit import Submission as Outgoing
 from mox.delivery.submit import submit
 from mox.sasl.outcome import Challenge
 from mox.serving.login import LoggedIn
@@ -126,9 +128,7 @@ class Submission:
                 refusal = self._link.pretend(special.failure_at(Stage.DATA, path.localpart))
                 if refusal is not None:
                     return refusal, "localserveerror", []
-        prepared = submission.prepare(
-            transaction.config, self._submitted(transaction), localserve=self._ctx.localserve
-        )
+        prepared = self._prepare(transaction)
         if isinstance(prepared, Refusal):
             return prepared.reply, prepared.result, []
         try:
@@ -141,6 +141,19 @@ class Submission:
         except StoreError as e:
             self._link.log.error("queueing submitted message", err=e)
             return replies.from_store(e), "queueerror", []
+
+    def _prepare(self, transaction: Transaction[Path]) -> Outgoing | Refusal:
+        prepare = partial(
+            submission.prepare,
+            transaction.config,
+            self._submitted(transaction),
+            localserve=self._ctx.localserve,
+        )
+        spool = transaction.spool
+        if spool is None or not spool.is_large:
+            return prepare()
+        spool.stored()  # finished here: it needs the pool itself
+        return self._ctx.store.pool.apply(prepare)
 
     def _submitted(self, transaction: Transaction[Path]) -> Submitted:
         mail, spool = transaction.mail, transaction.spool

@@ -263,6 +263,16 @@ def test_needs_of_the_message_are_found(site: Site) -> None:
     assert needs == [(False, False), (True, False), (True, True), (True, True)]
 
 
+def test_large_message_is_queued_identical(site: Site) -> None:
+    client = site.logged_in()
+    message = MESSAGE + (b"\xff" * 900 + b"\r\n") * 2000
+    assert client.deliver("mjl@example.org", "a@one.example", message=message)[0] == 250
+    [queued] = site.queued()
+    wire = site.outgoing.wire(queued)
+    assert wire.endswith(message)
+    assert queued.size == len(wire)
+
+
 def test_send_limits(site: Site) -> None:
     site.set_password("second")
     client = site.logged_in("second@example.org")
