@@ -100,17 +100,18 @@ class Context:
         if self._store is None:
             from mox.store import open_store
 
-            self._store = open_store(self.data_dir, bells=self.bells)
+            self._store = open_store(
+                self.data_dir, bells=self.bells, initial_mailboxes=_initial_mailboxes(self.config)
+            )
         return self._store
 
     @property
     def limits(self) -> Limits:
         """The limits that all workers share, opened at first use."""
         if self._limits is None:
-            from mox.serving.limits import Limits
-            from mox.store.ephemeral import open_ephemeral
+            from mox.serving.limits import open_limits
 
-            self._limits = Limits(open_ephemeral(self.data_dir), self.slot)
+            self._limits = open_limits(self)
         return self._limits
 
     def ready(self) -> None:
@@ -124,3 +125,12 @@ class Context:
         if self._store is not None:
             self._store.close()
             self._store = None
+
+
+def _initial_mailboxes(config: Config) -> list[tuple[str, str]]:
+    """What new accounts start with, as names with special uses."""
+    roles = {name: role for role, name in config.static.special_use_mailboxes.items()}
+    return [
+        ("INBOX" if name.upper() == "INBOX" else name, roles.get(name, ""))
+        for name in config.static.new_account_mailboxes
+    ]

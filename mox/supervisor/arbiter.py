@@ -29,6 +29,7 @@ from mox.supervisor.worker import Worker
 # gevent's versions would start its loop in the supervisor.
 _fork: Callable[[], int] = get_original("os", "fork")
 _waitpid: Callable[[int, int], tuple[int, int]] = get_original("os", "waitpid")
+_posix_spawn: Callable[..., int] = get_original("os", "posix_spawn")
 
 log = logfmt.logger("serve")
 
@@ -154,7 +155,7 @@ class Supervisor:
         command = [*self._command, "-check"]
         environment = {k: v for k, v in os.environ.items() if k != metrics.DIRECTORY_VARIABLE}
         try:
-            self._checker = os.posix_spawn(command[0], command, environment, setsigmask=())
+            self._checker = _posix_spawn(command[0], command, environment, setsigmask=())
         except OSError as exc:
             log.error("starting the new program", err=exc, command=command)
 

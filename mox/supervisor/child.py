@@ -22,7 +22,7 @@ from mox.store.bells import Bells
 from mox.supervisor.kinds import Run
 from mox.supervisor.privileges import become, end_with_parent
 from mox.supervisor.settings import Settings
-from mox.supervisor.wakeup import announce
+from mox.supervisor.wakeup import announce, plain_signal
 from mox.supervisor.worker import Worker
 
 # A worker that outlives the supervisor has nobody to kill it: its own alarm does, this late.
@@ -73,11 +73,10 @@ def _become_worker(job: Job) -> Context:
     os.setpgid(0, 0)
     setproctitle(f"mox: {job.worker}")
     job.close()
+    _start_loop()
     become(job.settings.identity)
     end_with_parent(job.parent)
     faulthandler.enable()
-    gevent.reinit()
-    _log_failed_greenlets()
     logfmt.count_lines(metrics.count_log_line)
     pid = os.getpid()
     ctx = Context(
@@ -97,35 +96,42 @@ def _become_worker(job: Job) -> Context:
 def _own(listen: Listen) -> Listen:
     """The same listening socket as one of gevent's."""
     sock = socket.socket(fileno=listen.sock.detach())
-    sock.setblocking(False)
     return Listen(listen.listener, listen.service, sock, listen.implicit_tls, listen.port)
 
 
 def _obey_signals(ctx: Context, grace_s: float) -> None:
+    loop = gevent.get_hub().loop
+
     def stop() -> None:
         if not ctx.stopping.is_set():
             signal.alarm(int(grace_s) + _ALARM_MARGIN_S)
             ctx.stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        gevent.signal_handler(number, stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Not gevent.signal_handler: its watchers do not count, so a worker that waits for
+        # nothing but the word to stop would be told that it waits forever.
+        loop.signal(number).start(stop)
+    plain_signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGUSR2, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
+        plain_signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _log_failed_greenlets() -> None:
-    """Have gevent write the stack of a greenlet that failed as one log line of ours."""
+def _start_loop() -> None:
+    """Make gevent's loop, its thread pool and resolver, and have it log in our form."""
+    gevent.reinit()
+    hub = gevent.get_hub()
+    assert hub.threadpool is not None
+    assert hub.resolver is not None
     log = logfmt.logger("serve")
 
     def print_exception(
-        context: object,
-        kind: type[BaseException] | None,
-        value: BaseException | str | None,
-        stack: TracebackType | None,
+        context: object | None,
+        t: type[BaseException] | None,
+        v: BaseException | str | None,
+        tb: TracebackType | None,
     ) -> None:
         metrics.PANICS.labels("serve").inc()
-        log.exception("greenlet failed", err=value, greenlet=repr(context), pid=os.getpid())
+        log.exception("greenlet failed", err=v, greenlet=repr(context), pid=os.getpid())
 
-    gevent.get_hub().print_exception = print_exception  # type: ignore[method-assign]
+    hub.print_exception = print_exception  # type: ignore[method-assign]

@@ -58,10 +58,7 @@ class Settings:
     package_log_levels: Mapping[str, str] = field(default_factory=dict)
     certificates: Certificates | None = None
     localserve: bool = False
-
-    @property
-    def run_dir(self) -> Path:
-        return self.data_dir / "run"
+    fix_permissions: bool = False
 
 
 def endpoints_of(config: Config) -> tuple[Endpoint, ...]:

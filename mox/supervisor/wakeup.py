@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -23,10 +23,13 @@ HANDLED = (
     signal.SIGUSR2,
     signal.SIGCHLD,
 )
+Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 _PID = struct.Struct("=i")
 _CHUNK = 4096
 
 _poll: type[select.poll] = get_original("select", "poll")
+# gevent's would hand SIGCHLD to its loop.
+plain_signal: Callable[[int, Handler], object] = get_original("signal", "signal")
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:
@@ -44,7 +47,7 @@ class Wakeup:
         self._poll.register(self._ready, select.POLLIN)
         signal.set_wakeup_fd(self._signals_in, warn_on_full_buffer=False)
         for number in HANDLED:
-            signal.signal(number, _nothing)
+            plain_signal(number, _nothing)
         # The program that ran before us in this process may have left them blocked.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 

@@ -1,0 +1,195 @@
+"""The directory of a localserve instance: configuration, certificate, passwords, account."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+ACCOUNT: Final = "mox"
+ADDRESS: Final = "mox@localhost"
+PASSWORD: Final = "moxmoxmox"  # noqa: S105  # printed at each start: for tests on this machine
+ADMIN_PASSWORD: Final = "moxadmin"  # noqa: S105
+CERTIFICATE: Final = "localhost.crt"
+MAX_OFFSET: Final = 65535 - 993
+
+_STATIC = """\
+# Configuration of a mail server for tests, written by "mox localserve".
+# "mox config describe-static" explains all fields. Changes need a restart, or SIGHUP.
+
+# Everything is in this directory.
+DataDir: .
+
+# The protocols with all logins. Use "info" for less.
+LogLevel: traceauth
+User: {user}
+Hostname: localhost
+
+# Refuse what the standards do not allow, so that tests find it.
+Pedantic: true
+
+# Trust our own certificate when the queue delivers to ourselves.
+TLS:
+	CA:
+		AdditionalToSystem: true
+		CertFiles:
+			- localhost.crt
+AdminPasswordFile: adminpasswd
+Listeners:
+	local:
+		IPs:
+{ips}
+		TLS:
+			KeyCerts:
+				-
+					CertFile: localhost.crt
+					KeyFile: localhost.key
+
+		# Mail from other servers.
+		SMTP:
+			Enabled: true
+			Port: {smtp}
+
+		# Mail from users. Logins without TLS are allowed: this is for tests.
+		Submission:
+			Enabled: true
+			Port: {submission}
+			NoRequireSTARTTLS: true
+		Submissions:
+			Enabled: true
+			Port: {submissions}
+		IMAP:
+			Enabled: true
+			Port: {imap}
+			NoRequireSTARTTLS: true
+		IMAPS:
+			Enabled: true
+			Port: {imaps}
+
+		# For Prometheus.
+		MetricsHTTP:
+			Enabled: true
+			Port: {metrics}
+Postmaster:
+	Account: mox
+	Mailbox: Inbox
+"""
+
+_DYNAMIC = """\
+# Domains and accounts of a mail server for tests, written by "mox localserve".
+# "mox config describe-domains" explains all fields. A running server notices changes.
+
+Domains:
+	localhost:
+		# mox+anything@localhost is mox@localhost.
+		LocalpartCatchallSeparator: +
+Accounts:
+	mox:
+		# Remember messages that left the queue.
+		KeepRetiredMessagePeriod: 72h0m0s
+		Domain: localhost
+		Destinations:
+			mox@localhost: nil
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the command line decides about a new directory."""
+
+    ips: Sequence[str]
+    offset: int
+
+
+def write_files(directory: Path, choices: Choices) -> None:
+    """Write everything but the account; existing files are replaced."""
+    ports = {
+        "smtp": 25,
+        "submission": 587,
+        "submissions": 465,
+        "imap": 143,
+        "imaps": 993,
+        "metrics": 81,
+    }
+    static = _STATIC.format(
+        user=os.getuid(),
+        ips="\n".join([f"\t\t\t- {ip}" for ip in choices.ips]),
+        **{service: port + choices.offset for service, port in ports.items()},
+    )
+    key, certificate = make_certificate(choices.ips)
+    files = {
+        "localhost.key": key,
+        CERTIFICATE: certificate,
+        "adminpasswd": hash_password(ADMIN_PASSWORD),
+        "receivedid.key": os.urandom(24),
+        "domains.conf": _DYNAMIC.encode(),
+        # The last one: who finds it, finds all.
+        "mox.conf": static.encode(),
+    }
+    for name, data in files.items():
+        (directory / name).write_bytes(data)
+
+
+def make_certificate(ips: Sequence[str]) -> tuple[bytes, bytes]:
+    """A new key and a certificate for localhost that it signed itself, both PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "mox localserve"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "localhost"),
+        ]
+    )
+    names: list[x509.GeneralName] = [x509.DNSName("localhost")]
+    names += [
+        x509.IPAddress(address) for ip in ips if not (address := ip_address(ip)).is_unspecified
+    ]
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(int(time.time()))
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=4 * 365))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return key_pem, certificate.public_bytes(Encoding.PEM)
+
+
+def hash_password(password: str) -> bytes:
+    """A line for AdminPasswordFile: scrypt in the form of the PHC string format."""
+    salt = os.urandom(16)
+    digest = hashlib.scrypt(password.encode(), salt=salt, n=1 << 14, r=8, p=1, dklen=32)
+    salt64, digest64 = (base64.b64encode(b).rstrip(b"=").decode() for b in (salt, digest))
+    return f"$scrypt$ln=14,r=8,p=1${salt64}${digest64}\n".encode()
+
+
+def make_account(directory: Path) -> None:
+    """Create the account with its password. Opens the store: not for the supervisor's process."""
+    from mox.config import load
+    from mox.store import open_store
+    from mox.store.credentials import make_credentials
+
+    config = load(directory / "mox.conf")
+    store = open_store(config.data_dir)
+    try:
+        store.account(ACCOUNT).set_credentials(make_credentials(PASSWORD))
+    finally:
+        store.close()

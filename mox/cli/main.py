@@ -1,0 +1,57 @@
+"""The `mox` program: finds the command, parses its flags, turns errors into exit statuses."""
+
+# Before anything else is imported: what is imported earlier keeps the blocking originals.
+# ruff: noqa: E402
+from gevent import monkey
+
+monkey.patch_all()
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from mox import logfmt
+from mox.cli import arguments
+from mox.cli.command import Command
+from mox.errors import MoxError
+
+MODULES = (
+    "mox.cli.server",
+    "mox.cli.localserve",
+    "mox.cli.account",
+    "mox.cli.config",
+    "mox.cli.general",
+)
+
+
+def load_commands() -> list[Command]:
+    """All commands, in the order in which they are listed."""
+    commands: list[Command] = []
+    for name in MODULES:
+        commands += importlib.import_module(name).COMMANDS
+    return commands
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit status: 0 done, 1 failed, 2 wrong usage."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    commands = load_commands()
+    try:
+        given, rest = arguments.parse_globals(words)
+        command, rest = arguments.find(commands, rest)
+        args = arguments.parse(command, rest)
+    except arguments.UsageError as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    args.globals = given
+    args.commands = commands
+    logfmt.configure(given.loglevel or "info", human=True)
+    try:
+        return command.run(args)
+    except MoxError as exc:
+        print(exc, file=sys.stderr)
+    except OSError as exc:
+        print(f"mox {' '.join(command.words)}: {exc}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    return 1
