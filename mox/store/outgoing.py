@@ -225,8 +225,12 @@ class Outgoing:
             raise StoreError(ErrorKind.INTERNAL, "cannot read queued message", detail) from e
 
     def wire(self, msg: QueueMessage) -> bytes:
-        """Return the whole message as it goes to the next hop: prefix and file, CRLF lines."""
-        return msg.prefix + self.read(msg).replace(b"\n", b"\r\n")
+        """Return the whole message as it goes to the next hop: prefix and file, CRLF lines.
+
+        The last line is ended, also where BDAT brought it without: DATA can send no other.
+        """
+        octets = msg.prefix + self.read(msg).replace(b"\n", b"\r\n")
+        return octets if octets.endswith(b"\r\n") else octets + b"\r\n"
 
     # ---- retired messages
 

@@ -109,6 +109,12 @@ def test_large_message_is_stored(queue: Outgoing, add: Add) -> None:
     assert not [name for name in files(queue) if name.endswith(".tmp")]
 
 
+def test_last_line_is_ended_on_the_wire(queue: Outgoing, add: Add) -> None:
+    add(message(), body=BODY + b"no line end")
+    [msg] = queue.messages()
+    assert queue.wire(msg) == BODY + b"no line end\r\n"
+
+
 def test_refused_submission_leaves_nothing(store: Store, queue: Outgoing) -> None:
     def refuse(txn: WriteTxn) -> None:
         txn.put(txn.dbs.meta, b"x", b"y")
