@@ -36,6 +36,7 @@ def serve(options: Options) -> int:
     inherited = handover.receive()
     setproctitle("mox: supervisor")
     os.umask(os.umask(0) | 0o007)
+    logfmt.configure(options.loglevel or "info")
     settings = load(options)
     logfmt.configure(settings.log_level, settings.package_log_levels)
     datadir.prepare(settings.data_dir, settings.identity)
