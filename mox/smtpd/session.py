@@ -308,6 +308,14 @@ class Session(Generic[R]):
         problem = event.problem or transaction.failure
         if problem is not None:
             self._link.failed += 1
+            self._log.info(
+                "message refused",
+                mailfrom=transaction.mail.path,
+                recipients=len(transaction.recipients),
+                code=problem.code,
+                reason=problem.text,
+                size=event.size,
+            )
             return problem
         # The reply is given in any case; reading the message is over.
         transaction.deadline = 0.0
