@@ -66,7 +66,7 @@ class Supervisor:
         most = sum(settings.workers if kind.per_core else 1 for kind in kinds)
         self._slots = Slots(most, inherited.bells if inherited else ())
         self._notifier = Notifier(log)
-        self._crew = Crew(self._slots, self._start, time.monotonic)
+        self._crew = Crew(self._slots, self._start, time.monotonic, settings.grace_s)
         self._checker = 0
         self._stopping: signal.Signals | None = None
         self._announced = False
@@ -113,7 +113,8 @@ class Supervisor:
 
     def _begin_generation(self) -> None:
         places = places_of(self._kinds, self._settings)
-        self._crew.plan(places, self._generation, self._settings.grace_s)
+        self._crew.grace_s = self._settings.grace_s
+        self._crew.plan(places, self._generation)
         self._announced = False
 
     def _announce(self) -> None:
@@ -182,6 +183,7 @@ class Supervisor:
         sys.stderr.flush()
         # What arrives from here on stays pending until the new program listens.
         with self._wakeup.quiet():
+            self._wakeup.keep_for_next_program()
             try:
                 handover.execute(told, self._command, environment)
             except OSError as exc:

@@ -33,17 +33,24 @@ def places_of(kinds: Sequence[Kind], settings: Settings) -> list[tuple[Kind, int
 
 
 class Crew:
-    """`fork` starts a worker in its slot and returns the pid; `clock` is monotonic."""
+    """`fork` starts a worker in its slot and returns the pid; `clock` is monotonic.
+
+    A worker that was told to stop is killed after `grace_s`.
+    """
 
     def __init__(
-        self, slots: Slots, fork: Callable[[Worker], int], clock: Callable[[], float]
+        self,
+        slots: Slots,
+        fork: Callable[[Worker], int],
+        clock: Callable[[], float],
+        grace_s: float,
     ) -> None:
         self._slots = slots
         self._fork = fork
         self._clock = clock
         self.places: list[Worker] = []
         self.retiring: list[Worker] = []
-        self.grace_s = 0.0
+        self.grace_s = grace_s
 
     def __iter__(self) -> Iterator[Worker]:
         yield from self.places
@@ -70,9 +77,8 @@ class Crew:
             if kind.exclusive or kind.name not in by_name:
                 self._stop(worker)
 
-    def plan(self, wanted: Sequence[tuple[Kind, int]], generation: int, grace_s: float) -> None:
+    def plan(self, wanted: Sequence[tuple[Kind, int]], generation: int) -> None:
         """Begin a generation; the one before it retires."""
-        self.grace_s = grace_s
         kinds = {kind.name for kind, _ in wanted}
         for worker in self.places:
             if not worker.alive:

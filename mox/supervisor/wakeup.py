@@ -67,6 +67,11 @@ class Wakeup:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    def keep_for_next_program(self) -> None:
+        """With signals held back: make those that were not yet looked at survive execve."""
+        for number in _read(self._signals):
+            os.kill(os.getpid(), number)
+
     def close_in_child(self) -> None:
         """Stop listening, in a child: signals are for its own handlers, set before this ends."""
         signal.set_wakeup_fd(-1)
