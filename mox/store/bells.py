@@ -1,37 +1,57 @@
 """Bells: how a commit in one process wakes the others.
 
 A bell is an eventfd, one for each worker slot, made by the supervisor before it forks. Ringing
-carries no content: rings may merge or come for nothing, the change log says what happened.
+carries no content: rings may merge or come for nothing, the change log says what happened. Only
+those who wait for something are rung: a shared page has one octet per slot for that.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Sequence
+from pathlib import Path
+
+_PAGE = mmap.PAGESIZE
 
 
 class Bells:
     """All bells of the server, seen from the process in `slot`."""
 
-    __slots__ = ("fd", "fds", "slot")
+    __slots__ = ("_listening", "fd", "fds", "slot")
 
     def __init__(self, fds: Sequence[int], slot: int) -> None:
         self.fds = tuple(fds)
         self.slot = slot
         self.fd = self.fds[slot]
+        self._listening: mmap.mmap | None = None
 
     @classmethod
     def alone(cls) -> Bells:
         """A single bell, for a process that runs without a supervisor."""
         return cls([os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)], 0)
 
+    def share(self, path: Path) -> None:
+        """Use the page at `path` that all processes share. Without it everyone is rung."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(fd, max(_PAGE, -(-len(self.fds) // _PAGE) * _PAGE))
+            self._listening = mmap.mmap(fd, 0)
+        finally:
+            os.close(fd)
+        self.listen(False)
+
+    def listen(self, on: bool) -> None:
+        """Say whether this process wants to be rung. What was committed before may not ring."""
+        if self._listening is not None:
+            self._listening[self.slot] = on
+
     def ring_all(self) -> None:
-        """Wake every process, our own too. Safe from any thread."""
-        for fd in self.fds:
-            try:
-                os.eventfd_write(fd, 1)
-            except BlockingIOError:
-                continue  # 2**64-2 rings not yet answered: it is awake enough
+        """Wake every process that listens, our own too. Safe from any thread."""
+        listening = self._listening
+        for slot, fd in enumerate(self.fds):
+            if listening is None or listening[slot]:
+                _ring(fd)
 
     def clear(self) -> None:
         """Take back the rings of our own bell."""
@@ -39,3 +59,17 @@ class Bells:
             os.eventfd_read(self.fd)
         except BlockingIOError:
             return
+
+    def close(self) -> None:
+        """Stop listening and let go of the shared page; the descriptors stay open."""
+        if self._listening is not None:
+            self.listen(False)
+            self._listening.close()
+            self._listening = None
+
+
+def _ring(fd: int) -> None:
+    try:
+        os.eventfd_write(fd, 1)
+    except BlockingIOError:
+        return  # 2**64-2 rings not yet answered: it is awake enough

@@ -53,6 +53,10 @@ class Notifier:
 
     def add(self, account_id: int, callback: Callable[[], None]) -> Watch:
         """Call `callback` after changes; it must not block and may be called for nothing."""
+        if not self._watchers:
+            # What was committed until here is not told; the caller reads it after this.
+            self._bells.listen(True)
+            self._seen = self._last()
         self._watchers.setdefault(account_id, []).append(callback)
         return Watch(self, account_id, callback)
 
@@ -62,6 +66,8 @@ class Notifier:
             callbacks.remove(callback)
             if not callbacks:
                 del self._watchers[account_id]
+                if not self._watchers:
+                    self._bells.listen(False)
 
     def close(self) -> None:
         for watcher in (self._io, self._timer):
@@ -74,6 +80,8 @@ class Notifier:
 
     def look(self) -> None:
         """Call back for all accounts touched since the last look."""
+        if not self._watchers:
+            return
         touched = self._touched()
         if touched:
             touched.add(EVERYTHING)

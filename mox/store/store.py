@@ -66,7 +66,11 @@ def open_store(
     except OSError as e:
         raise space_error(e, os.fspath(data_dir)) from e
     dbs = open_environment(data_dir / "index")
-    return Store(data_dir, dbs, bells or Bells.alone(), initial_mailboxes)
+    if bells is None:
+        bells = Bells.alone()
+    else:
+        bells.share(data_dir / "run" / "listening")
+    return Store(data_dir, dbs, bells, initial_mailboxes)
 
 
 class Store:
@@ -85,6 +89,7 @@ class Store:
         self._background = Group()
         self.files = FileBatch(os.fspath(data_dir))
         self.committer = Committer(dbs, self.files, bells, self._give_up)
+        self._bells = bells
         self.notifier = Notifier(dbs, bells)
         self.file_watcher = FileWatcher()
         self._initial = initial_mailboxes
@@ -97,6 +102,7 @@ class Store:
         self.finish_background()
         self.committer.close()
         self.pool.close()
+        self._bells.close()
         self.files.close()
         self.dbs.env.close()
 
