@@ -98,8 +98,37 @@ class Server:
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
 
+    @property
+    def config(self) -> Path:
+        return self.directory / "mox.conf"
+
+    @property
+    def queue_is_empty(self) -> bool:
+        """Whether everything that was submitted has left the queue."""
+        return not any((self.directory / "queue").glob("*"))
+
     def command(self, *words: str) -> list[str]:
         return [str(MOX), *words]
+
+    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run another mox command on this server's configuration."""
+        return subprocess.run(
+            self.command("-config", str(self.config), *words),
+            env=self.env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace text in mox.conf or domains.conf, in one step as editors do."""
+        path = self.directory / name
+        text = path.read_text()
+        assert old in text
+        changed = path.with_name(f"{name}.new")
+        changed.write_text(text.replace(old, new))
+        changed.replace(path)
 
     def init(self) -> None:
         """Write the configuration only."""
@@ -143,6 +172,20 @@ class Server:
             return bool(sock.recv(100))
         return False
 
+    @property
+    def pid(self) -> int:
+        """Of the supervisor."""
+        assert self.process is not None
+        return self.process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the supervisor."""
+        os.kill(self.pid, number)
+
+    def processes(self) -> list[int]:
+        """Pids of all processes below the supervisor."""
+        return _descendants(self.pid)
+
     def workers(self, kind: str = "") -> list[int]:
         """Pids of worker processes whose title names this kind."""
         found = []
@@ -160,7 +203,7 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
-        eventually(lambda: not any(_alive(pid) for pid in pids))
+        eventually(lambda: not any(is_alive(pid) for pid in pids))
         self._close_log()
 
     def stop(self) -> int:
@@ -194,6 +237,22 @@ class Server:
         client.login(USER, PASSWORD)
         return client
 
+    def empty(self, mailbox: str) -> None:
+        """Remove all messages of a mailbox."""
+        client = self.imap_client()
+        client.select(mailbox)
+        client.store("1:*", "+FLAGS.SILENT", "(\\Deleted)")
+        client.close()
+        client.logout()
+
+    def count(self, mailbox: str = "INBOX") -> int:
+        """How many messages IMAP says a mailbox has."""
+        client = self.imap_client()
+        try:
+            return int(client.select(mailbox, readonly=True)[1][0] or b"0")
+        finally:
+            client.logout()
+
     def deliver(self, message: bytes, *recipients: str, sender: str = "a@localhost") -> None:
         with smtplib.SMTP("127.0.0.1", self.smtp, timeout=60) as client:
             client.sendmail(sender, recipients or [USER], message)
@@ -217,7 +276,7 @@ def _title(pid: int) -> str:
         return ""
 
 
-def _alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
