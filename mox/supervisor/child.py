@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import logging
 import os
 import signal
 import socket
@@ -78,6 +79,7 @@ def _become_worker(job: Job) -> Context:
     end_with_parent(job.parent)
     faulthandler.enable()
     logfmt.count_lines(metrics.count_log_line)
+    logging.getLogger().addHandler(logfmt.StdlibHandler(logfmt.logger("serve")))
     pid = os.getpid()
     ctx = Context(
         kind=job.worker.kind.name,

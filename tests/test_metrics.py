@@ -1,0 +1,51 @@
+"""Metrics of one process and of several."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from mox import metrics
+
+_PROGRAM = """
+import os, sys
+from mox import metrics
+counter = metrics.counter("mox_test_total", "Test.", ("kind",))
+gauge = metrics.gauge("mox_test_open", "Test.")
+took = metrics.histogram("mox_test_seconds", "Test.")
+for _ in range(2):
+    if os.fork() == 0:
+        counter.labels("a").inc(3)
+        gauge.set(5)
+        took.observe(0.02)
+        os._exit(0)
+pids = [os.wait()[0] for _ in range(2)]
+metrics.process_ended(pids[0])
+sys.stdout.buffer.write(metrics.exposition())
+"""
+
+
+def test_counters_of_ended_processes_stay_and_gauges_go(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", _PROGRAM],
+        env={**os.environ, metrics.DIRECTORY_VARIABLE: str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = result.stdout.splitlines()
+    assert 'mox_test_total{kind="a"} 6.0' in lines
+    assert "mox_test_open 5.0" in lines
+    assert 'mox_test_seconds_bucket{le="0.05"} 2.0' in lines
+    assert 'mox_test_seconds_bucket{le="0.01"} 0.0' in lines
+
+
+def test_a_single_process_shows_its_own() -> None:
+    before = metrics.exposition()
+    metrics.count_log_line("warn")
+    metrics.count_log_line("trace")
+    after = metrics.exposition()
+    assert b"mox_logging_level_warn_total" in after
+    assert before != after
