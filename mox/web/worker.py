@@ -7,6 +7,7 @@ sockets come from the supervisor.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from typing import Final
 
@@ -61,6 +62,13 @@ class WebServer(BaseApplication):
     def load_config(self) -> None:
         ctx = self._ctx
 
+        def listens(_arbiter: Arbiter) -> None:
+            # A word to stop that came before gunicorn took the signals over has gone to the loop,
+            # which the master does not run but for this moment.
+            gevent.sleep(0.01)
+            if ctx.stopping.is_set():
+                os.kill(os.getpid(), signal.SIGTERM)
+
         def before_fork(_arbiter: Arbiter, _worker: Worker) -> None:
             setproctitle("mox: web")
 
@@ -84,6 +92,7 @@ class WebServer(BaseApplication):
             "limit_request_fields": 50,
             "limit_request_field_size": 4096,
             "forwarded_allow_ips": "127.0.0.1,::1",
+            "when_ready": listens,
             "pre_fork": before_fork,
             "post_worker_init": serves,
             "child_exit": ended,
