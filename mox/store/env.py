@@ -41,7 +41,7 @@ DATABASES = {
     "touched": "u64 → accounts changed by that commit",
     "intent": "a m → records.Intent: a directory operation that a crash may have cut short",
     "queue": "message id u64 → outgoing record",
-    "queue_due": "next attempt u64, id → empty",
+    "queue_due": "hash of a flow, next attempt u64, id → id of the submission u64, flow",
     "queue_file": "file name, id → empty",
     "queue_from_id": "unique id in an envelope sender → id",
     "retired": "id → outgoing record",

@@ -2,8 +2,8 @@
 
 One record per recipient (outgoing_records); one file per submission below queue/, shared by its
 recipients and removed with the last of them. Each operation is one index transaction, so that a
-crash leaves a message either as it was before or as it is after. Held messages are in `queue`
-but not in `queue_due`.
+crash leaves a message either as it was before or as it is after. What is due is found through
+the index of outgoing_due.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Final
 import lmdb
 from msgspec import structs
 
-from mox.store import outgoing_txn
+from mox.store import outgoing_due, outgoing_txn
 from mox.store.durable import FileWrite, space_error, write_all
 from mox.store.errors import ErrorKind, StoreError
+from mox.store.outgoing_due import ID, Bundle, FlowHead, micros
 from mox.store.outgoing_records import AttemptResult, QueueId, QueueMessage, RetiredMessage
 from mox.store.outgoing_txn import (
     EXPIRE_BATCH,
-    ID,
-    TIME_ID,
     FromIdTaken,
     Outcome,
+    Start,
     decode,
     decode_retired,
     encode,
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 # A file without record that is older than this was left by a crash.
 ORPHAN_AGE_S: Final = 6 * 3600.0
+# Files are read in pieces of this size.
+CHUNK_OCTETS: Final = 1 << 18
 _file_numbers = itertools.count()
 
 
@@ -55,7 +57,7 @@ class Content:
     write: FileWrite
 
 
-__all__ = ["Content", "FromIdTaken", "Outcome", "Outgoing"]
+__all__ = ["Bundle", "Content", "FlowHead", "FromIdTaken", "Outcome", "Outgoing", "Start"]
 
 
 class Outgoing:
@@ -102,80 +104,38 @@ class Outgoing:
 
     # ---- the queue process
 
-    def due(self, now: float, limit: int, busy: Collection[str] = ()) -> list[QueueMessage]:
-        """Return the earliest due messages, at most `limit`, one per next hop, none to `busy`."""
-        seen = set(busy)
-        found: list[bytes] = []
-        end = outgoing_txn.micros(now)
-        with self._dbs.env.begin() as txn:
-            for key, hop in txn.cursor(db=self._dbs.queue_due):
-                when, _ = TIME_ID.unpack(key)
-                if when > end or len(found) == limit:
-                    break
-                domain = hop.decode()
-                if domain not in seen:
-                    seen.add(domain)
-                    record = txn.get(key[8:], db=self._dbs.queue)
-                    assert record is not None, "queue_due points to a live record"
-                    found.append(record)
-        return [decode(record) for record in found]
+    def flows(self, after: bytes = b"", limit: int = 500) -> list[FlowHead]:
+        """Return a slice of the flows that have messages, with the time the first is due."""
+        return outgoing_due.heads(self._dbs, after, limit)
 
-    def next_due(self, busy: Collection[str] = ()) -> float | None:
-        """Return when the earliest message to a next hop that is not `busy` is due."""
-        with self._dbs.env.begin() as txn:
-            for key, hop in txn.cursor(db=self._dbs.queue_due):
-                if not busy or hop.decode() not in busy:
-                    when: int = TIME_ID.unpack(key)[0]
-                    return when / 1e6
-        return None
+    def due(
+        self, flow_key: bytes, now: float, limit: int, taken: Container[int] = ()
+    ) -> list[Bundle]:
+        """Return what is due in a flow, earliest first, without the ids in `taken`."""
+        return outgoing_due.due(self._dbs, flow_key, now, limit, taken)
 
-    def siblings(self, msg: QueueMessage) -> list[QueueMessage]:
-        """Return the other live messages of the same submission that share its sender."""
-        if not msg.base_id:
-            return []
-        found: list[QueueMessage] = []
-        with self._dbs.env.begin() as txn, txn.cursor(db=self._dbs.queue) as cursor:
-            cursor.set_range(ID.pack(msg.base_id))
-            for value in cursor.iternext(keys=False):
-                other = decode(value)
-                if other.base_id != msg.base_id:
-                    break
-                if other.id != msg.id:
-                    found.append(other)
-        return found
-
-    def start(
-        self, messages: Iterable[QueueMessage], now: float, next_attempt: float
+    def record(
+        self, outcomes: Sequence[Outcome] = (), starts: Sequence[Start] = (), now: float = 0.0
     ) -> list[QueueMessage]:
-        """Record that an attempt begins, before it does: a crash must not retry at once.
+        """Record how attempts ended, and those that begin `now`, in one step.
 
-        Returns the records as they are now. Those that were removed, held or rescheduled since
-        they were read are left alone and left out.
+        That an attempt begins is recorded before it does: a crash must not retry at once.
+        Messages that are done leave the queue. Returns the records of `starts` as they are now;
+        those that were removed, held or rescheduled since they were due are left out.
         """
-        expected = list(messages)
 
-        def run(txn: WriteTxn) -> list[QueueMessage]:
-            started = []
-            for old in expected:
-                msg = outgoing_txn.start(txn, old, now, next_attempt)
-                if msg is not None:
-                    started.append(msg)
-            return started
-
-        return self._store.write(run)
-
-    def finish(self, outcomes: Sequence[Outcome]) -> None:
-        """Record how attempts ended, and take what is done out of the queue."""
-
-        def run(txn: WriteTxn) -> set[str]:
+        def run(txn: WriteTxn) -> tuple[set[str], list[QueueMessage]]:
             unused: set[str] = set()
             for outcome in outcomes:
                 msg = outgoing_txn.live(txn, outcome.id)
                 if msg is not None:  # else the admin dropped it while it was delivered
                     unused |= outgoing_txn.finish(txn, msg, outcome)
-            return unused
+            started = [outgoing_txn.start(txn, begun, now) for begun in starts]
+            return unused, [msg for msg in started if msg is not None]
 
-        self._remove_files(self._store.write(run))
+        unused, started = self._store.write(run)
+        self._remove_files(unused)
+        return started
 
     # ---- administration
 
@@ -211,6 +171,7 @@ class Outgoing:
                 new = change(msg)
                 if new != msg:
                     outgoing_txn.replace(txn, msg, new)
+                    txn.touched.add(outgoing_txn.QUEUE_BELL)
                     changed.append(new)
             return changed
 
@@ -221,16 +182,29 @@ class Outgoing:
         try:
             return self.path(msg.file).read_bytes()
         except OSError as e:
-            detail = f"queue file of message {msg.id}: {e}"
-            raise StoreError(ErrorKind.INTERNAL, "cannot read queued message", detail) from e
+            raise _unreadable(msg, e) from e
 
     def wire(self, msg: QueueMessage) -> bytes:
-        """Return the whole message as it goes to the next hop: prefix and file, CRLF lines.
+        """Return the whole message as it goes to the next hop: prefix and file, CRLF lines."""
+        return b"".join(self.chunks(msg))
+
+    def chunks(self, msg: QueueMessage) -> Iterator[bytes]:
+        """Yield the message as it goes to the next hop, the prefix with the first piece.
 
         The last line is ended, also where BDAT brought it without: DATA can send no other.
+        Raises StoreError, before the first piece when the file cannot be opened.
         """
-        octets = msg.prefix + self.read(msg).replace(b"\n", b"\r\n")
-        return octets if octets.endswith(b"\r\n") else octets + b"\r\n"
+        head, stored = msg.prefix, b"\n"
+        try:
+            with open(self.path(msg.file), "rb", buffering=0) as file:
+                while piece := file.read(CHUNK_OCTETS):
+                    stored = piece
+                    yield head + stored.replace(b"\n", b"\r\n")
+                    head = b""
+        except OSError as e:
+            raise _unreadable(msg, e) from e
+        if head or not stored.endswith(b"\n"):
+            yield head or b"\r\n"
 
     # ---- retired messages
 
@@ -274,9 +248,7 @@ class Outgoing:
         """Remove retired messages whose time to be kept is over; returns how many."""
         total = 0
         while True:
-            removed = self._store.write(
-                lambda txn: outgoing_txn.expire(txn, outgoing_txn.micros(now))
-            )
+            removed = self._store.write(lambda txn: outgoing_txn.expire(txn, micros(now)))
             total += removed
             if removed < EXPIRE_BATCH:
                 return total
@@ -297,7 +269,8 @@ class Outgoing:
 
     def _values(self, db: lmdb._Database, after: int, limit: int) -> Iterator[bytes]:
         with self._dbs.env.begin() as txn, txn.cursor(db=db) as cursor:
-            cursor.set_range(ID.pack(after + 1))
+            if not cursor.set_range(ID.pack(after + 1)):
+                return  # without position it would begin at the first
             values = cursor.iternext(keys=False)
             yield from (itertools.islice(values, limit) if limit else values)
 
@@ -305,6 +278,11 @@ class Outgoing:
         for file in files:
             with contextlib.suppress(FileNotFoundError):
                 self.path(file).unlink()
+
+
+def _unreadable(msg: QueueMessage, error: OSError) -> StoreError:
+    detail = f"queue file of message {msg.id}: {error}"
+    return StoreError(ErrorKind.INTERNAL, "cannot read queued message", detail)
 
 
 def _write_durable(path: str, data: bytes | mmap) -> None:

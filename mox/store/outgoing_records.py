@@ -31,8 +31,13 @@ class QueueAddress(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def domain(self) -> str:
-        """Return the domain in Unicode, `[ip]` for an address literal: the key of its next hop."""
+        """Return the domain in Unicode, `[ip]` for an address literal."""
         return f"[{self.ip}]" if self.ip else self.unicode
+
+    @property
+    def ascii_domain(self) -> str:
+        """Return the domain in A-labels, `[ip]` for an address literal, "" for the null path."""
+        return f"[{self.ip}]" if self.ip else self.ascii
 
     @property
     def is_null(self) -> bool:
@@ -56,6 +61,20 @@ class QueueAddress(msgspec.Struct, frozen=True, array_like=True):
         if self.is_null:
             return Path("", None)
         return Path(self.localpart, Domain(self.ascii, self.unicode))
+
+
+class Flow(msgspec.Struct, frozen=True, array_like=True):
+    """What decides the way that a message takes: messages of one flow take the same.
+
+    Domains are A-labels, `[ip]` for an address literal, "" for that of the null reverse path.
+    """
+
+    recipient_domain: str
+    sender_account: str
+    sender_domain: str
+    transport: str  # "": by routing rules
+    require_tls: bool | None
+    attempts: int  # so far
 
 
 class AttemptResult(msgspec.Struct, frozen=True, array_like=True):
@@ -100,6 +119,17 @@ class QueueMessage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     future_release: str = ""  # "for;<seconds>" or "until;<time>", for DSNs
     extra: dict[str, str] = {}
     file: str = ""  # name below queue/, shared by the recipients of one submission
+
+    @property
+    def flow(self) -> Flow:
+        return Flow(
+            self.recipient.ascii_domain,
+            self.sender_account,
+            self.sender.ascii_domain,
+            self.transport,
+            self.require_tls,
+            self.attempts,
+        )
 
     @property
     def attempts_left(self) -> int:

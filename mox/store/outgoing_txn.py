@@ -5,7 +5,6 @@ Every change of a record keeps its entries in `queue_due` and `queue_file` in st
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,9 @@ import lmdb
 import msgspec
 from msgspec import structs
 
+from mox.store import outgoing_due
 from mox.store.errors import ErrorKind, StoreError
+from mox.store.outgoing_due import ID, TIME_ID, micros
 from mox.store.outgoing_records import (
     DELIVERING,
     AttemptResult,
@@ -26,8 +27,6 @@ from mox.store.outgoing_records import (
 if TYPE_CHECKING:
     from mox.store.committer import WriteTxn
 
-ID: Final = struct.Struct(">Q")
-TIME_ID: Final = struct.Struct(">QQ")  # microseconds, id
 _LAST_ID_KEY: Final = b"queue_id"
 # Stands for the queue among the accounts that a commit touched.
 QUEUE_BELL: Final = 0
@@ -47,6 +46,15 @@ class FromIdTaken(StoreError):
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """An attempt about to begin: `when` is the time the message was due, as in its Bundle."""
+
+    id: QueueId
+    when: int
+    next_attempt: float  # should this one not end
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How an attempt for one message ended.
 
@@ -60,14 +68,6 @@ class Outcome:
     next_attempt: float = 0.0
     keep_until: float = 0.0
     dialed_ips: dict[str, tuple[str, ...]] | None = None  # None: as before
-
-
-def micros(seconds: float) -> int:
-    return max(0, round(seconds * 1e6))
-
-
-def due_key(msg: QueueMessage) -> bytes:
-    return TIME_ID.pack(micros(msg.next_attempt), msg.id)
 
 
 def from_id_key(from_id: str) -> bytes:
@@ -102,7 +102,7 @@ def add(txn: WriteTxn, messages: Sequence[QueueMessage], file: str) -> list[Queu
         txn.put(dbs.queue, ID.pack(id), encode(msg))
         txn.put(dbs.queue_file, file_key(msg), b"")
         if not msg.hold:
-            txn.put(dbs.queue_due, due_key(msg), msg.recipient.domain.encode())
+            txn.put(dbs.queue_due, *outgoing_due.entry(msg))
     txn.put(dbs.meta, _LAST_ID_KEY, ID.pack(ids[-1]))
     txn.touched.add(QUEUE_BELL)
     return ids
@@ -116,25 +116,25 @@ def _claim_from_id(txn: WriteTxn, msg: QueueMessage) -> None:
 
 
 def replace(txn: WriteTxn, old: QueueMessage, new: QueueMessage) -> None:
+    """Store a changed record. Who makes it due earlier rings the bell, too."""
     dbs = txn.dbs
     if not old.hold:
-        txn.delete(dbs.queue_due, due_key(old))
+        txn.delete(dbs.queue_due, outgoing_due.entry(old)[0])
     txn.put(dbs.queue, ID.pack(new.id), encode(new))
     if not new.hold:
-        txn.put(dbs.queue_due, due_key(new), new.recipient.domain.encode())
-    txn.touched.add(QUEUE_BELL)
+        txn.put(dbs.queue_due, *outgoing_due.entry(new))
 
 
-def start(txn: WriteTxn, old: QueueMessage, now: float, next_attempt: float) -> QueueMessage | None:
-    """Count an attempt; None when the record was removed, held or rescheduled since it was read."""
-    msg = live(txn, old.id)
-    if msg is None or msg.hold or msg.next_attempt != old.next_attempt:
+def start(txn: WriteTxn, begun: Start, now: float) -> QueueMessage | None:
+    """Count an attempt; None when the record was removed, held or rescheduled since it was due."""
+    msg = live(txn, begun.id)
+    if msg is None or msg.hold or micros(msg.next_attempt) != begun.when:
         return None
     new = structs.replace(
         msg,
         attempts=msg.attempts + 1,
         last_attempt=now,
-        next_attempt=next_attempt,
+        next_attempt=begun.next_attempt,
         results=(*msg.results, AttemptResult(now, error=DELIVERING)),
     )
     replace(txn, msg, new)
@@ -161,7 +161,7 @@ def finish(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
 def _retire(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
     dbs, key = txn.dbs, ID.pack(msg.id)
     txn.delete(dbs.queue, key)
-    txn.delete(dbs.queue_due, due_key(msg))
+    txn.delete(dbs.queue_due, outgoing_due.entry(msg)[0])
     txn.delete(dbs.queue_file, file_key(msg))
     if outcome.keep_until:
         now = outcome.result.start + outcome.result.duration_s
@@ -172,7 +172,6 @@ def _retire(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
         txn.put(dbs.retired_until, TIME_ID.pack(micros(outcome.keep_until), msg.id), b"")
     elif msg.from_id:
         txn.delete(dbs.queue_from_id, from_id_key(msg.from_id))
-    txn.touched.add(QUEUE_BELL)
     with txn.txn.cursor(db=dbs.queue_file) as cursor:
         return set() if has_file(cursor, msg.file) else {msg.file}
 

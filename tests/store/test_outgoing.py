@@ -12,7 +12,8 @@ from mox.address import Path as SMTPPath
 from mox.store import open_store
 from mox.store.committer import WriteTxn
 from mox.store.errors import ErrorKind, StoreError
-from mox.store.outgoing import FromIdTaken, Outcome, Outgoing
+from mox.store.outgoing import Bundle, FromIdTaken, Outcome, Outgoing, Start
+from mox.store.outgoing_due import MAX_BUNDLE, micros
 from mox.store.outgoing_records import (
     DELIVERING,
     AttemptResult,
@@ -20,6 +21,7 @@ from mox.store.outgoing_records import (
     QueueId,
     QueueMessage,
 )
+from mox.store.outgoing_txn import QUEUE_BELL
 from mox.store.store import Store
 
 NOW = 1_800_000_000.0
@@ -72,10 +74,27 @@ def done(id: QueueId, *, success: bool = True, keep_until: float = 0.0) -> Outco
     return Outcome(id, AttemptResult(NOW, 1.0, success, 250, "1.0"), True, keep_until=keep_until)
 
 
+def due(queue: Outgoing, now: float = NOW) -> list[str]:
+    """Localparts of all that is due, flow by flow in the order of time."""
+    bundles = [b for head in queue.flows() for b in queue.due(head.key, now, 100)]
+    ids = [id for bundle in sorted(bundles, key=lambda b: b.when) for id in bundle.ids]
+    found = [queue.get(id) for id in ids]
+    return [msg.recipient.localpart for msg in found if msg is not None]
+
+
+def begin(msg: QueueMessage, next_attempt: float = NOW + 1) -> Start:
+    return Start(msg.id, micros(msg.next_attempt), next_attempt)
+
+
 def test_added_message_is_due_and_complete(queue: Outgoing, add: Add) -> None:
     [id] = add(message(prefix=b"X: 1\r\n"))
-    [found] = queue.due(NOW, 10)
-    assert found.id == id == 1
+    [head] = queue.flows()
+    [bundle] = queue.due(head.key, NOW, 10)
+    assert bundle == Bundle(micros(NOW), (id,))
+    assert id == 1
+    found = queue.get(id)
+    assert found is not None
+    assert head.flow == found.flow
     assert found.base_id == 0
     assert queue.wire(found) == b"X: 1\r\n" + BODY
     assert queue.read(found) == BODY.replace(b"\r\n", b"\n")
@@ -86,16 +105,16 @@ def test_recipients_share_one_file_until_the_last_is_done(queue: Outgoing, add: 
     ids = add(message("a@one.example"), message("b@two.example"))
     assert [m.base_id for m in queue.messages()] == [ids[0], ids[0]]
     assert len(files(queue)) == 1
-    queue.finish([done(ids[0])])
+    queue.record([done(ids[0])])
     assert len(files(queue)) == 1
-    queue.finish([done(ids[1])])
+    queue.record([done(ids[1])])
     assert files(queue) == []
     assert queue.count() == 0
 
 
 def test_ids_are_never_used_again(queue: Outgoing, add: Add) -> None:
     [first] = add(message())
-    queue.finish([done(first)])
+    queue.record([done(first)])
     [second] = add(message())
     assert second == first + 1
 
@@ -127,29 +146,58 @@ def test_refused_submission_leaves_nothing(store: Store, queue: Outgoing) -> Non
     assert files(queue) == []
 
 
-def test_due_gives_one_per_next_hop_in_order_of_time(queue: Outgoing, add: Add) -> None:
+def test_due_is_given_by_flow_in_order_of_time(queue: Outgoing, add: Add) -> None:
     add(message("a@one.example", next_attempt=NOW - 1))
     add(message("b@one.example", next_attempt=NOW - 5))
     add(message("c@two.example", next_attempt=NOW - 3))
     add(message("d@three.example", next_attempt=NOW + 1))
     add(message("e@four.example", hold=True))
-    assert [m.recipient.localpart for m in queue.due(NOW, 10)] == ["b", "c"]
-    assert [m.recipient.localpart for m in queue.due(NOW, 1)] == ["b"]
-    assert [m.recipient.localpart for m in queue.due(NOW, 10, {"one.example"})] == ["c"]
-    assert queue.next_due() == NOW - 5
-    assert queue.next_due({"one.example", "two.example"}) == NOW + 1
-    assert queue.next_due({"one.example", "two.example", "three.example"}) is None
+    heads = {head.flow.recipient_domain: head for head in queue.flows()}
+    assert {domain: head.when for domain, head in heads.items()} == {
+        "one.example": NOW - 5,
+        "two.example": NOW - 3,
+        "three.example": NOW + 1,
+    }
+    one = heads["one.example"].key
+    assert [b.ids for b in queue.due(one, NOW, 10)] == [(2,), (1,)]
+    assert [b.ids for b in queue.due(one, NOW, 1)] == [(2,)]
+    assert [b.ids for b in queue.due(one, NOW, 10, {2})] == [(1,)]
+    assert queue.due(heads["three.example"].key, NOW, 10) == []
+
+
+def test_flows_come_in_slices(queue: Outgoing, add: Add) -> None:
+    for number in range(7):
+        add(message(f"a@d{number}.example"))
+    seen: list[bytes] = []
+    while heads := queue.flows(seen[-1] if seen else b"", 3):
+        assert len(heads) <= 3
+        seen += [head.key for head in heads]
+    assert len(seen) == 7
+    assert seen == sorted(seen)
+
+
+def test_flows_differ_by_what_decides_the_way(queue: Outgoing, add: Add) -> None:
+    add(message())
+    add(message(sender_account="other"))
+    add(message(sender=QueueAddress("me", "else.example", "else.example")))
+    add(message(transport="relay"))
+    add(message(require_tls=True))
+    add(message(require_tls=False))
+    add(message(attempts=1))
+    add(message("you@other.example"))
+    add(message(sender=QueueAddress("you", "here.example", "here.example")))
+    assert len(queue.flows()) == 8
 
 
 def test_attempt_is_recorded_before_and_after(queue: Outgoing, add: Add) -> None:
     [id] = add(message())
-    [found] = queue.due(NOW, 1)
-    [started] = queue.start([found], NOW, NOW + 450)
+    [found] = queue.messages()
+    [started] = queue.record(starts=[begin(found, NOW + 450)], now=NOW)
     assert (started.attempts, started.last_attempt) == (1, NOW)
     assert started.results[-1].error == DELIVERING
-    assert queue.due(NOW, 1) == []
+    assert due(queue) == []
     failure = AttemptResult(NOW, 2.0, False, 450, "7.0", "later")
-    queue.finish([Outcome(id, failure, False, NOW + 900, dialed_ips={"mx": ("192.0.2.1",)})])
+    queue.record([Outcome(id, failure, False, NOW + 900, dialed_ips={"mx": ("192.0.2.1",)})])
     msg = queue.get(id)
     assert msg is not None
     assert msg.results == (failure,)
@@ -158,22 +206,45 @@ def test_attempt_is_recorded_before_and_after(queue: Outgoing, add: Add) -> None
     assert msg.attempts_left == 7
 
 
+def test_one_step_ends_attempts_and_begins_others(queue: Outgoing, add: Add) -> None:
+    first, second = add(message("a@x.example")) + add(message("b@x.example"))
+    one, two = queue.messages()
+    queue.record(starts=[begin(one)], now=NOW)
+    [started] = queue.record([done(first)], [begin(two)], NOW)
+    assert started.id == second
+    assert [(m.id, m.attempts) for m in queue.messages()] == [(second, 1)]
+
+
 def test_start_leaves_changed_messages_alone(queue: Outgoing, add: Add) -> None:
-    ids = add(message("a@x.example"), message("b@x.example"), message("c@x.example"))
+    ids = add(*(message(f"{name}@x.example") for name in "abcd"))
     seen = queue.messages()
     queue.update(ids[:1], lambda m: structs.replace(m, hold=True))
-    queue.finish([done(ids[1])])
-    assert [m.id for m in queue.start(seen, NOW, NOW + 1)] == [ids[2]]
+    queue.record([done(ids[1])])
+    queue.update(ids[2:3], lambda m: structs.replace(m, next_attempt=NOW - 1))
+    assert [m.id for m in queue.record(starts=map_begin(seen), now=NOW)] == [ids[3]]
 
 
-def test_siblings_are_of_the_same_submission(queue: Outgoing, add: Add) -> None:
+def map_begin(messages: list[QueueMessage]) -> list[Start]:
+    return [begin(msg) for msg in messages]
+
+
+def bundles(queue: Outgoing) -> list[tuple[QueueId, ...]]:
+    return [b.ids for head in queue.flows() for b in queue.due(head.key, NOW, 100)]
+
+
+def test_recipients_of_one_submission_are_bundled(queue: Outgoing, add: Add) -> None:
     ids = add(message("a@x.example"), message("b@x.example"), message("c@x.example"))
-    add(message("d@x.example"))
-    queue.finish([done(ids[1])])
-    first, third, alone = queue.messages()
-    assert [m.id for m in queue.siblings(first)] == [ids[2]]
-    assert [m.id for m in queue.siblings(third)] == [ids[0]]
-    assert queue.siblings(alone) == []
+    [alone] = add(message("d@x.example"))
+    assert bundles(queue) == [tuple(ids), (alone,)]
+    queue.record([done(ids[1])])
+    assert bundles(queue) == [(ids[0], ids[2]), (alone,)]
+    queue.update(ids[:1], lambda m: structs.replace(m, next_attempt=NOW - 1))
+    assert bundles(queue) == [(ids[0],), (ids[2],), (alone,)]
+
+
+def test_bundles_are_bounded(queue: Outgoing, add: Add) -> None:
+    add(*(message(f"u{number}@x.example") for number in range(MAX_BUNDLE + 1)))
+    assert [len(ids) for ids in bundles(queue)] == [MAX_BUNDLE, 1]
 
 
 def test_recipients_with_own_senders_are_no_siblings(queue: Outgoing, add: Add) -> None:
@@ -184,19 +255,57 @@ def test_recipients_with_own_senders_are_no_siblings(queue: Outgoing, add: Add) 
 
 def test_update_moves_messages_in_time_and_out_of_hold(queue: Outgoing, add: Add) -> None:
     [id] = add(message(hold=True))
-    assert queue.next_due() is None
+    assert queue.flows() == []
     changed = queue.update([id, QueueId(99)], lambda m: structs.replace(m, hold=False))
     assert [m.id for m in changed] == [id]
-    assert queue.next_due() == NOW
+    assert [head.when for head in queue.flows()] == [NOW]
     queue.update([id], lambda m: structs.replace(m, next_attempt=NOW + 9))
-    assert queue.next_due() == NOW + 9
+    assert [head.when for head in queue.flows()] == [NOW + 9]
     assert queue.update([id], lambda m: m) == []
+
+
+def test_only_new_work_rings_the_bell(store: Store, queue: Outgoing, add: Add) -> None:
+    rings: list[int] = []
+    store.watch(QUEUE_BELL, lambda: rings.append(1))
+
+    def rung(change: Callable[[], object]) -> int:
+        rings.clear()
+        change()
+        store.notifier.look()
+        return len(rings)
+
+    assert rung(lambda: add(message()))
+    [msg] = queue.messages()
+    assert not rung(lambda: queue.record(starts=[begin(msg)], now=NOW))
+    failure = Outcome(msg.id, AttemptResult(NOW), False, NOW + 9)
+    assert not rung(lambda: queue.record([failure]))
+    assert rung(lambda: queue.update([msg.id], lambda m: structs.replace(m, next_attempt=NOW)))
+    assert not rung(lambda: queue.record([done(msg.id)]))
+
+
+def test_lists_end_after_the_last_message(queue: Outgoing, add: Add) -> None:
+    ids = add(message("a@x.example"), message("b@x.example"), message("c@x.example"))
+    assert [m.id for m in queue.messages(after=0, limit=2)] == ids[:2]
+    assert [m.id for m in queue.messages(after=ids[1], limit=2)] == ids[2:]
+    assert queue.messages(after=ids[2]) == []
+
+
+def test_large_file_comes_in_pieces(queue: Outgoing, add: Add) -> None:
+    body = BODY + b"x" * 998 + b"\r\n"
+    big = BODY + (b"y" * 998 + b"\r\n") * 700
+    add(message(prefix=b"X: 1\r\n"), body=big)
+    add(message(), body=body)
+    large, small = queue.messages()
+    pieces = list(queue.chunks(large))
+    assert len(pieces) > 2
+    assert b"".join(pieces) == b"X: 1\r\n" + big
+    assert list(queue.chunks(small)) == [body]
 
 
 def test_retired_record_is_kept_and_expires(queue: Outgoing, add: Add) -> None:
     [id] = add(message(from_id="abc", extra={"k": "v"}))
     assert isinstance(queue.by_from_id("abc"), QueueMessage)
-    queue.finish([done(id, keep_until=NOW + 60)])
+    queue.record([done(id, keep_until=NOW + 60)])
     retired = queue.get_retired(id)
     assert retired is not None
     assert (retired.success, retired.extra, retired.recipient.localpart) == (
@@ -219,14 +328,14 @@ def test_from_id_can_be_used_once(queue: Outgoing, add: Add) -> None:
     with pytest.raises(FromIdTaken):
         add(message(from_id="abc"))
     assert len(files(queue)) == 1
-    queue.finish([done(id)])
+    queue.record([done(id)])
     assert add(message(from_id="abc")) == [id + 1]
 
 
 def test_outcome_of_a_dropped_message_is_ignored(queue: Outgoing, add: Add) -> None:
     [id] = add(message())
-    queue.finish([done(id)])
-    queue.finish([done(id)])
+    queue.record([done(id)])
+    queue.record([done(id)])
     assert queue.count() == 0
 
 
@@ -253,7 +362,9 @@ def test_queue_survives_reopening(tmp_path: Path) -> None:
     first.close()
     second = open_store(tmp_path)
     try:
-        assert [Outgoing(second).wire(m) for m in Outgoing(second).due(NOW, 1)] == [BODY]
+        queue = Outgoing(second)
+        assert due(queue) == ["you"]
+        assert [queue.wire(m) for m in queue.messages()] == [BODY]
     finally:
         second.close()
 
@@ -264,6 +375,8 @@ def test_missing_file_is_a_store_error(queue: Outgoing, add: Add) -> None:
     queue.path(msg.file).unlink()
     with pytest.raises(StoreError, match="cannot read queued message"):
         queue.read(msg)
+    with pytest.raises(StoreError, match="cannot read queued message"):
+        next(queue.chunks(msg))
 
 
 def test_addresses_come_back_as_paths() -> None:
