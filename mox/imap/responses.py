@@ -21,9 +21,6 @@ from mox.imap.sequence import Range, format_set, format_split
 Condition = Literal["OK", "NO", "BAD"]
 UntaggedCondition = Literal["OK", "NO", "BAD", "BYE", "PREAUTH"]
 
-# Numbers in one line of a classic SEARCH answer.
-SEARCH_LINE = 100
-
 
 # ---- status responses --------------------------------------------------------------------------
 
@@ -153,19 +150,16 @@ def quota(root: str, resources: Iterable[tuple[str, int, int]]) -> bytes:
 
 
 def search(numbers: Sequence[int], modseq: int | None = None) -> bytes:
-    """Give the classic answer, in lines of 100 numbers; `modseq` when MODSEQ was a key.
+    """Give the classic answer; `modseq` when MODSEQ was a search key.
 
-    RFC 7162 §3.1.5: the modseq is the highest of the messages found; none without messages.
+    One line however long: many clients look at the first SEARCH of an answer only. The modseq is
+    the highest of the messages found, none without messages (RFC 7162 §3.1.5).
     """
     if not numbers:
         return b"* SEARCH\r\n"
-    lines = []
-    for start in range(0, len(numbers), SEARCH_LINE):
-        words = " ".join(map(str, numbers[start : start + SEARCH_LINE])).encode("ascii")
-        lines.append(b"* SEARCH " + words + b"\r\n")
-    if modseq is not None:
-        lines[-1] = lines[-1][:-2] + b" (MODSEQ %d)\r\n" % modseq
-    return b"".join(lines)
+    words = " ".join(map(str, numbers)).encode("ascii")
+    end = b"" if modseq is None else b" (MODSEQ %d)" % modseq
+    return b"* SEARCH " + words + end + b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)

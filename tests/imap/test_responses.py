@@ -114,11 +114,11 @@ def test_classic_search():
     assert responses.search([], modseq=5) == b"* SEARCH\r\n"
 
 
-def test_classic_search_is_split_in_lines_of_a_hundred():
+def test_classic_search_is_one_line():
     made = responses.search(array("I", range(1, 251)), modseq=9)
-    lines = made.split(b"\r\n")
-    assert [len(line.split()) for line in lines] == [102, 102, 54, 0]
-    assert lines[2].endswith(b" 250 (MODSEQ 9)")
+    assert made.count(b"\r\n") == 1
+    assert made.startswith(b"* SEARCH 1 2 ")
+    assert made.endswith(b" 250 (MODSEQ 9)\r\n")
 
 
 @pytest.mark.parametrize(
