@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gevent.hub import Waiter, get_hub
@@ -21,7 +23,7 @@ class Wake:
 
     def __init__(self) -> None:
         self.rung = False
-        self.waiter: Waiter[Event] | None = None
+        self.waiter: Waiter[Event] | Sentry | None = None
 
     def ring(self) -> None:
         """Make the stream's current or next `wait` return "wake". Rings before that merge."""
@@ -40,10 +42,57 @@ def new_waiter() -> Waiter[Event]:
     return Waiter(get_hub())
 
 
-def interrupt(waiter: Waiter[Event]) -> None:
+def interrupt(waiter: Waiter[Event] | Sentry) -> None:
     """End the wait of another greenlet; without effect if it has ended already."""
     # Only the hub may switch into a waiting greenlet.
     get_hub().loop.run_callback(waiter.switch, "interrupt")
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """What a handler returns to wait without a greenlet: the connection sleeps until something
+    happens, then `resume` goes on in a new greenlet.
+
+    `resume` gets "ready" (bytes or the end are there), "interrupt" (a ring, or draining begins)
+    or "timeout", and returns like a handler. Its stack, and what hangs on it, costs nothing
+    meanwhile.
+    """
+
+    resume: Callable[[Event], Parked | None]
+    timeout_s: float
+    wake: Wake | None = None
+
+
+class Sentry:
+    """Stands at a parked stream: the first event ends its watch and calls back, on the loop."""
+
+    __slots__ = ("_callback", "_timer", "_wake", "_watcher")
+
+    def __init__(
+        self,
+        watcher: IoWatcher,
+        timeout_s: float,
+        wake: Wake | None,
+        callback: Callable[[Event], None],
+    ) -> None:
+        self._watcher = watcher
+        self._wake = wake
+        self._callback: Callable[[Event], None] | None = callback
+        self._timer = get_hub().loop.timer(max(timeout_s, 0.0))
+        watcher.start(self.switch, "ready")
+        self._timer.start(self.switch, "timeout", update=True)
+        if wake is not None:
+            wake.waiter = self
+
+    def switch(self, event: Event) -> None:
+        """Something happened; only the first call counts."""
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            self._timer.close()
+            self._watcher.stop()
+            if self._wake is not None:
+                self._wake.waiter = None
+            callback(event)
 
 
 def park(waiter: Waiter[Event], watcher: IoWatcher, timeout_s: float) -> Event:

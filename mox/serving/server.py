@@ -6,6 +6,7 @@ import _socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import gevent
@@ -18,6 +19,8 @@ from mox.serving.connection import Connection
 from mox.serving.door import Door, most_connections
 from mox.serving.errors import ConnectionDraining, ConnectionLost, ConnectionTimeout
 from mox.serving.limits import Refusal
+from mox.serving.parking import Event as ParkEvent
+from mox.serving.parking import Parked
 from mox.serving.proxy import MAX_HEADER_BYTES, ProxyError, parse_proxy_header
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ _PROXY_TIMEOUT_S = 5.0
 # After the grace: time for handlers to clean up when they are told to die.
 _LAST_MOMENT_S = 2.0
 
-Handler = Callable[[Connection], None]
+Handler = Callable[[Connection], Parked | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,10 @@ def serve(
 ) -> None:
     """Serve all of ctx.listens until ctx.stopping is set and the connections are done.
 
-    The handler runs in one greenlet per connection; when it returns or raises the
-    connection is closed. ConnectionLost, ConnectionTimeout and ConnectionDraining that
-    leave it are normal ends; anything else is logged with its stack and counted.
+    The handler runs in one greenlet per connection. When it returns None or raises, the
+    connection is closed; when it returns Parked, the connection waits without a greenlet.
+    ConnectionLost, ConnectionTimeout and ConnectionDraining that leave it are normal ends;
+    anything else is logged with its stack and counted.
     """
     server = _Server(ctx, handler, admission)
     doors = [Door(ctx, listen) for listen in ctx.listens]
@@ -74,6 +78,16 @@ def serve(
     server.drain(grace_s)
 
 
+@dataclass(slots=True, eq=False)
+class _Visit:
+    """A connection that is open: who it is, and what is to be given back at its end."""
+
+    conn: Connection
+    door: Door
+    admitted: bool = False
+    running: greenlet | None = None  # None while it is parked
+
+
 class _Server:
     """The connections of a worker that are open now."""
 
@@ -85,7 +99,7 @@ class _Server:
         self._cids = Cids(ctx.slot)
         self._most = most_connections()
         self._accepted = 0  # and not closed yet: those in _open and those about to be
-        self._open: dict[Connection, greenlet] = {}
+        self._open: set[_Visit] = set()
         self._changed = Event()
         self._log = logfmt.logger(admission.package)
 
@@ -94,7 +108,7 @@ class _Server:
 
         def take(sock: _socket.socket) -> None:
             self._accepted += 1
-            gevent.spawn_raw(self._live, sock, door)
+            gevent.spawn_raw(self._begin, sock, door)
 
         door.accept(take, self._is_full)
 
@@ -103,37 +117,62 @@ class _Server:
 
     # One connection's life.
 
-    def _live(self, sock: _socket.socket, door: Door) -> None:
-        try:
-            self._serve(sock, door)
-        finally:
-            self._accepted -= 1
-            self._changed.set()
-
-    def _serve(self, sock: _socket.socket, door: Door) -> None:
+    def _begin(self, sock: _socket.socket, door: Door) -> None:
         try:
             conn = Connection(sock, door.listen, self._cids.next())
         except ConnectionLost:
             # Gone before we looked: nothing to say, nobody to say it to.
             sock.close()
+            self._left()
             return
-        self._open[conn] = getcurrent()
+        visit = _Visit(conn, door)
+        self._open.add(visit)
         door.gauge.inc()
+        self._go_on(visit, partial(self._attend, visit))
+
+    def _go_on(self, visit: _Visit, step: Callable[[], Parked | None]) -> None:
+        """Run a step of a connection in this greenlet; then it is parked, or at its end."""
+        visit.running = getcurrent()
+        stays = False
         try:
-            self._attend(conn, door)
+            parked = step()
+            while parked is not None and not stays:
+                resume = partial(self._resume, visit, parked.resume)
+                stays = visit.conn.park(parked.timeout_s, parked.wake, resume)
+                if not stays:
+                    parked = parked.resume("interrupt")
         except (ConnectionLost, ConnectionTimeout, ConnectionDraining, ProxyError) as e:
+            conn = visit.conn
             self._log.debug("connection ends", err=e, cid=conn.cid, remote_ip=conn.remote_ip)
         except Exception:
             metrics.PANICS.labels(self._admission.package).inc()
             self._log.exception(
                 "connection failed for an unexpected reason",
-                cid=conn.cid,
-                remote_ip=conn.remote_ip,
+                cid=visit.conn.cid,
+                remote_ip=visit.conn.remote_ip,
             )
         finally:
-            conn.close()
-            door.gauge.dec()
-            del self._open[conn]
+            if stays:
+                visit.running = None
+            else:
+                self._end(visit)
+
+    def _resume(
+        self, visit: _Visit, resume: Callable[[ParkEvent], Parked | None], event: ParkEvent
+    ) -> None:
+        gevent.spawn_raw(self._go_on, visit, partial(resume, event))
+
+    def _end(self, visit: _Visit) -> None:
+        visit.conn.close()
+        visit.door.gauge.dec()
+        self._open.discard(visit)
+        if visit.admitted:
+            self._limits.connection_closed(self._admission.group, visit.conn.remote_ip)
+        self._left()
+
+    def _left(self) -> None:
+        self._accepted -= 1
+        self._changed.set()
 
     def _tls_context(self, listen: Listen) -> ServerContext | None:
         certificates = self._ctx.certificates
@@ -141,25 +180,23 @@ class _Server:
             return None
         return certificates.server_context(listen.listener, listen.service)
 
-    def _attend(self, conn: Connection, door: Door) -> None:
+    def _attend(self, visit: _Visit) -> Parked | None:
+        conn = visit.conn
         conn.tls_context = self._tls_context(conn.listen)
-        if door.is_proxy(conn.remote_ip):
+        if visit.door.is_proxy(conn.remote_ip):
             read_proxy_header(conn)
         group, service = self._admission.group, conn.listen.service
         check_auth = service in self._admission.auth_services
         refusal = self._limits.connection_opened(group, conn.remote_ip, check_auth=check_auth)
-        try:
-            if conn.listen.implicit_tls:
-                if conn.tls_context is None:
-                    raise ConnectionLost("listener has no certificate yet")
-                conn.start_tls_at_once(conn.tls_context)
-            if refusal is None and not self._ctx.stopping.is_set():
-                self._handler(conn)
-            else:
-                self._turn_away(conn, refusal or Refusal.SHUTTING_DOWN)
-        finally:
-            if refusal is None:
-                self._limits.connection_closed(group, conn.remote_ip)
+        visit.admitted = refusal is None
+        if conn.listen.implicit_tls:
+            if conn.tls_context is None:
+                raise ConnectionLost("listener has no certificate yet")
+            conn.start_tls_at_once(conn.tls_context)
+        if refusal is None and not self._ctx.stopping.is_set():
+            return self._handler(conn)
+        self._turn_away(conn, refusal or Refusal.SHUTTING_DOWN)
+        return None
 
     def _turn_away(self, conn: Connection, refusal: Refusal) -> None:
         self._log.info("connection refused", reason=refusal, cid=conn.cid, remote_ip=conn.remote_ip)
@@ -171,13 +208,14 @@ class _Server:
 
     def drain(self, grace_s: float) -> None:
         """Tell all connections to finish; cut off those that do not."""
-        for conn in list(self._open):
-            conn.drain()
+        for visit in list(self._open):
+            visit.conn.drain()
         self._wait_until_empty(grace_s)
         if self._open:
             self._log.warn("connections cut off at shutdown", connections=len(self._open))
-            for running in list(self._open.values()):
-                gevent.kill(running)
+            for visit in list(self._open):
+                if visit.running is not None:
+                    gevent.kill(visit.running)
             self._wait_until_empty(_LAST_MOMENT_S)
 
     def _wait_until_empty(self, timeout_s: float) -> None:

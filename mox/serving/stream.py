@@ -10,7 +10,7 @@ from __future__ import annotations
 import _socket
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import gevent
@@ -18,7 +18,16 @@ from gevent.hub import get_hub
 
 from mox.serving.errors import ConnectionDraining, ConnectionLost, ConnectionTimeout
 from mox.serving.networks import endpoint
-from mox.serving.parking import READ, WRITE, Event, Wake, interrupt, new_waiter, park
+from mox.serving.parking import (
+    READ,
+    WRITE,
+    Event,
+    Sentry,
+    Wake,
+    interrupt,
+    new_waiter,
+    park,
+)
 from mox.serving.pieces import Bytes, pieces
 from mox.tlsio.client import ClientContext
 from mox.tlsio.contexts import ServerContext
@@ -73,7 +82,7 @@ class Stream:
         self._session: TLSSession | None = None
         self._pending = b""
         self._ended = False
-        self._interruptible: Waiter[Event] | None = None
+        self._interruptible: Waiter[Event] | Sentry | None = None
         self._streak = 0
         self.bytes_received = 0
         self.bytes_sent = 0
@@ -126,6 +135,20 @@ class Stream:
             if event == "timeout":
                 return "timeout"
         return "readable"
+
+    def park(self, timeout_s: float, wake: Wake | None, callback: Callable[[Event], None]) -> bool:
+        """Let the loop watch the stream without a greenlet; false: something is there already.
+
+        `callback` is called once, on the loop: "ready", "interrupt" (a ring, or draining) or
+        "timeout". Until then nobody may use the stream. Raises ConnectionLost.
+        """
+        if self._fill() or self.draining:
+            return False
+        self._release_memory()
+        if wake is not None and wake.rung:
+            return False
+        self._interruptible = Sentry(self._watcher_for(READ), timeout_s, wake, callback)
+        return True
 
     def _release_memory(self) -> None:
         if self._session is not None:
