@@ -11,7 +11,7 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "mox/__init__.py").read_
 setup(
     name="mox",
     version=VERSION,
-    description="A complete, modern, secure mail server: SMTP, IMAP, queue, webmail on plain Maildirs",
+    description="A mail server for plain Maildirs: SMTP, submission, queue, IMAP",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="MIT",
