@@ -85,8 +85,6 @@ class _Sink:
         return found
 
     def write(self, level: Level, line: str) -> None:
-        if self.count is not None:
-            self.count(_NAMES[level])
         stream = self.stream or sys.stderr
         try:
             stream.write(line)
@@ -94,6 +92,8 @@ class _Sink:
         except (OSError, ValueError):
             # The reader of our log is gone, and there is no other place to say so: mail goes on.
             return
+        if self.count is not None:
+            self.count(_NAMES[level])
 
 
 _sink = _Sink()

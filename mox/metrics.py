@@ -30,13 +30,22 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
+# Files that a process writes in multiprocess mode, by the kinds of metrics declared, and what is
+# set aside for each.
+_FILES: dict[str, int] = {}
+_SMALL_FILE = 256 << 10
+_HISTOGRAM_FILE = 512 << 10
+
+
 def counter(name: str, help: str, labels: tuple[str, ...] = ()) -> Counter:
     """A value that only grows; dead processes keep counting in the sum."""
+    _FILES["counter"] = _SMALL_FILE
     return Counter(name, help, labels)
 
 
 def gauge(name: str, help: str, labels: tuple[str, ...] = (), mode: GaugeMode = "livesum") -> Gauge:
     """A value that goes up and down; `mode` says how processes are combined."""
+    _FILES[f"gauge_{mode}"] = _SMALL_FILE
     return Gauge(name, help, labels, multiprocess_mode=mode)
 
 
@@ -47,6 +56,7 @@ def histogram(
     buckets: tuple[float, ...] = SERVER_BUCKETS,
 ) -> Histogram:
     """Counts of observations, here always seconds, below each of `buckets`."""
+    _FILES["histogram"] = _HISTOGRAM_FILE
     return Histogram(name, help, labels, buckets=buckets)
 
 
@@ -73,6 +83,24 @@ def exposition() -> bytes:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # theirs has no types
     return generate_latest(registry)
+
+
+def process_started() -> None:
+    """Set aside this process's files; called first in each new process.
+
+    They are memory maps: without space on the disk for what is written later, the kernel would
+    kill the process. Raises OSError when there is none now.
+    """
+    directory = os.environ.get(DIRECTORY_VARIABLE)
+    if directory is None:
+        return
+    for prefix, size in _FILES.items():
+        path = os.path.join(directory, f"{prefix}_{os.getpid()}.db")
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        try:
+            os.posix_fallocate(fd, 0, size)
+        finally:
+            os.close(fd)
 
 
 def process_ended(pid: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import logging
 import os
@@ -60,7 +61,6 @@ def run_child(job: Job) -> NoReturn:
     except SystemExit as exc:
         status = exc.code if isinstance(exc.code, int) else 1
     except BaseException as exc:  # the border of the process: nothing may return into the parent
-        metrics.PANICS.labels("serve").inc()
         log.exception("worker failed", err=exc, worker=str(job.worker), pid=os.getpid())
     finally:
         sys.stdout.flush()
@@ -78,7 +78,7 @@ def _become_worker(job: Job) -> Context:
     become(job.settings.identity)
     end_with_parent(job.parent)
     faulthandler.enable()
-    logfmt.count_lines(metrics.count_log_line)
+    _start_metrics()
     logging.getLogger().addHandler(logfmt.StdlibHandler(logfmt.logger("serve")))
     pid = os.getpid()
     ctx = Context(
@@ -93,6 +93,17 @@ def _become_worker(job: Job) -> Context:
     )
     _obey_signals(ctx, job.settings.grace_s)
     return ctx
+
+
+def _start_metrics() -> None:
+    try:
+        metrics.process_started()
+    except OSError as exc:
+        if exc.errno != errno.ENOSPC:
+            raise
+        # Mail is worth a try: what comes in may fit, and what is read or removed makes room.
+        logfmt.logger("serve").error("no space for the metrics of this process", err=exc)
+    logfmt.count_lines(metrics.count_log_line)
 
 
 def _own(listen: Listen) -> Listen:
@@ -133,7 +144,7 @@ def _start_loop() -> None:
         v: BaseException | str | None,
         tb: TracebackType | None,
     ) -> None:
-        metrics.PANICS.labels("serve").inc()
         log.exception("greenlet failed", err=v, greenlet=repr(context), pid=os.getpid())
+        metrics.PANICS.labels("serve").inc()
 
     hub.print_exception = print_exception  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from mox import logfmt
+from mox.supervisor.errors import StartError
 from mox.supervisor.settings import Identity
 
 RECEIVED_ID_FILE = "receivedid.key"
@@ -65,6 +66,34 @@ def fix_permissions(directory: Path, identity: Identity) -> None:
                 log.error("repairing owner and mode", err=exc, name=name)
     os.chown(directory, identity.uid, 0)
     os.chmod(directory, _DIRECTORY_MODE)
+
+
+def open_way(directory: Path, identity: Identity) -> None:
+    """Let the mail user pass to a directory through the one above it, if that is root's.
+
+    Others may then pass too, but not look around. Raises StartError with what is in the way when
+    that is not enough.
+    """
+    parent = directory.parent
+    status = parent.stat()
+    if status.st_uid == 0 and parent != Path("/") and not may_pass(status, identity):
+        log.info("letting the mail user pass", directory=str(parent))
+        parent.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)
+    for above in reversed((directory, *directory.parents)):
+        if not may_pass(above.stat(), identity):
+            raise StartError(
+                f"user {identity.uid} cannot get to {directory}: {above} lets nobody else pass; "
+                f"choose another place, or: chmod o+x {above}"
+            )
+
+
+def may_pass(status: os.stat_result, identity: Identity) -> bool:
+    """Whether the mail user may go through a directory, going by its mode."""
+    if status.st_uid == identity.uid:
+        return bool(status.st_mode & stat.S_IXUSR)
+    if status.st_gid == identity.gid:
+        return bool(status.st_mode & stat.S_IXGRP)
+    return bool(status.st_mode & stat.S_IXOTH)
 
 
 def _walk_failed(exc: OSError) -> None:

@@ -68,10 +68,12 @@ def command_line() -> Sequence[str]:
 
 
 def _fix_permissions(settings: Settings, config_dir: Path) -> None:
-    if settings.identity is None or not settings.fix_permissions or os.getuid() != 0:
+    identity = settings.identity
+    if identity is None or not settings.fix_permissions:
         return
     for directory in (config_dir.resolve(), settings.data_dir):
-        datadir.fix_permissions(directory, settings.identity)
+        datadir.fix_permissions(directory, identity)
+        datadir.open_way(directory, identity)
 
 
 def _load_code() -> None:

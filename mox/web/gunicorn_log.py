@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
@@ -27,10 +25,13 @@ class LogfmtLogger(Logger):
         return False
 
     def critical(self, msg: str, *args: object, **kwargs: object) -> None:
-        _log.error(_text(msg, args))
+        self.error(msg, *args, **kwargs)
 
     def error(self, msg: str, *args: object, **kwargs: object) -> None:
-        _log.error(_text(msg, args))
+        if kwargs.get("exc_info"):
+            _log.exception(_text(msg, args))
+        else:
+            _log.error(_text(msg, args))
 
     def warning(self, msg: str, *args: object, **kwargs: object) -> None:
         _log.debug(_text(msg, args))
@@ -43,7 +44,7 @@ class LogfmtLogger(Logger):
             _log.trace(_text(msg, args))
 
     def exception(self, msg: str, *args: object, **kwargs: object) -> None:
-        _log.exception(_text(msg, args), err=sys.exception())
+        _log.exception(_text(msg, args))
 
     def log(self, lvl: int | str, msg: str, *args: object, **kwargs: object) -> None:
         _log.debug(_text(msg, args))

@@ -72,6 +72,9 @@ class WebServer(BaseApplication):
         def before_fork(_arbiter: Arbiter, _worker: Worker) -> None:
             setproctitle("mox: web")
 
+        def forked(_arbiter: Arbiter, _worker: Worker) -> None:
+            metrics.process_started()
+
         def serves(_worker: Worker) -> None:
             setproctitle("mox: web worker")
             ctx.ready()
@@ -81,6 +84,9 @@ class WebServer(BaseApplication):
 
         settings: dict[str, object] = {
             "bind": [f"fd://{listen.sock.fileno()}" for listen in ctx.listens],
+            # Its defaults are of the time at which it was imported, when we were root.
+            "user": os.geteuid(),
+            "group": os.getegid(),
             "workers": WORKERS,
             "worker_class": LimitedWorker,
             "worker_connections": MAX_CONNECTIONS,
@@ -94,6 +100,7 @@ class WebServer(BaseApplication):
             "forwarded_allow_ips": "127.0.0.1,::1",
             "when_ready": listens,
             "pre_fork": before_fork,
+            "post_fork": forked,
             "post_worker_init": serves,
             "child_exit": ended,
         }
