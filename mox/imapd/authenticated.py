@@ -1,20 +1,16 @@
-"""Commands after login that are not about one mailbox: ENABLE, NAMESPACE, IDLE, quotas.
+"""Commands after login that are not about one mailbox: ENABLE, NAMESPACE, quotas.
 
-RFC 9051 §6.3.1, §6.3.10, §6.3.13; RFC 9208.
+RFC 9051 §6.3.1, §6.3.10; RFC 9208.
 """
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from mox.imap import codes, responses
-from mox.imap.events import RawLine
-from mox.imapd.answer import Done, Goodbye, Refusal, bad
+from mox.imapd.answer import Done, Refusal
 from mox.imapd.capabilities import disabled_capabilities
 from mox.imapd.selected import account_of
-from mox.imapd.session import COMMAND_TIMEOUT_S, LITERAL_TIMEOUT_S
-from mox.serving.connection import ConnectionDraining
 
 if TYPE_CHECKING:
     from mox.imap import commands
@@ -60,27 +56,3 @@ def _write_quota(session: Session) -> None:
     if limit:
         used = -(-account.usage().octets // _UNIT)
         session.write(responses.quota("", [("STORAGE", used, -(-limit // _UNIT))]))
-
-
-def cmd_idle(session: Session, _: commands.Idle) -> Done:
-    """RFC 9051 §6.3.13: tell what happens when it happens, until the client says DONE."""
-    session.reader.expect_line()
-    session.write(responses.continuation("idling"))
-    deadline = time.monotonic() + COMMAND_TIMEOUT_S
-    while (event := session.reader.next_event()) is None:
-        session.tell(expunge=True)
-        session.flush()
-        session.shrink()
-        match session.conn.wait(deadline - time.monotonic(), session.wake):
-            case "readable":
-                session.receive(LITERAL_TIMEOUT_S)
-            case "timeout":
-                raise Goodbye("idle for too long, renew idle earlier")
-            case "wake":
-                if session.conn.draining:
-                    raise ConnectionDraining
-    if not isinstance(event, RawLine):
-        raise Goodbye("line too long", codes.ALERT)
-    if event.data.strip().upper() != b"DONE":
-        raise bad("expected DONE")
-    return Done("idle done")

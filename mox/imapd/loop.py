@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Never, cast
 
 from mox import metrics
 from mox.imap import codes, responses
-from mox.imap.commands import Command, Fetch, Search, Store, label
+from mox.imap.commands import Command, Fetch, Idle, Search, Store, label
 from mox.imap.events import (
     AppendStart,
     BadCharset,
@@ -26,12 +26,15 @@ from mox.imap.events import (
     NeedContinuation,
 )
 from mox.imap.responses import Condition
+from mox.imapd import idling
 from mox.imapd.answer import Done, Goodbye, Refusal, bad, from_store, wrong_state
 from mox.imapd.append import cmd_append
 from mox.imapd.capabilities import capabilities
 from mox.imapd.session import Session
 from mox.imapd.table import HANDLERS
 from mox.serving.connection import ConnectionDraining, ConnectionLost, ConnectionTimeout
+from mox.serving.parking import Event as ParkEvent
+from mox.serving.parking import Parked
 from mox.store.errors import ErrorKind, StoreError
 
 if TYPE_CHECKING:
@@ -40,8 +43,8 @@ if TYPE_CHECKING:
 
 # Commands in a row that make no sense, before the client is shown the door.
 MAX_BAD_COMMANDS = 20
-# Without a command for so long, what can be made again is freed.
-_SHRINK_AFTER_S = 5.0
+# Until the first command has been understood.
+_NONE_YET = -1
 
 _connections = metrics.counter(
     "mox_imap_connection_total", "Incoming IMAP connections.", ("service",)
@@ -53,24 +56,31 @@ _duration = metrics.histogram(
 )
 
 
-def handle(service: Service, conn: Connection) -> None:
-    """Serve one connection until its end."""
+def handle(service: Service, conn: Connection) -> Parked | None:
+    """Serve one connection until its end, or until it is quiet."""
     _connections.labels(conn.listen.service).inc()
     session = Session(service, conn)
     session.log.debug("new connection", service=conn.listen.service, tls=conn.tls is not None)
+    return _converse(session, partial(_greet, session))
+
+
+def _converse(session: Session, begin: Callable[[], None]) -> Parked | None:
+    """Go on with the dialogue: this is the border at which a connection ends."""
+    parked: Parked | None = None
     try:
-        _converse(session)
+        parked = _until_quiet(session, begin)
     except ConnectionLost as e:
         session.log.debug("connection ended", err=e)
     finally:
-        session.close()
+        if parked is None:
+            session.close()
+    return parked
 
 
-def _converse(session: Session) -> None:
+def _until_quiet(session: Session, begin: Callable[[], None]) -> Parked | None:
     try:
-        code = codes.capability(capabilities(session))
-        session.write(responses.untagged("OK", "mox imap", code))
-        _commands(session)
+        begin()
+        return _commands(session)
     except Goodbye as e:
         session.write(responses.untagged("BYE", e.text, e.code))
     except ConnectionDraining:
@@ -78,44 +88,73 @@ def _converse(session: Session) -> None:
     except ConnectionTimeout:
         session.write(responses.untagged("BYE", "inactive for too long"))
     session.flush()
+    return None
 
 
-def _commands(session: Session) -> None:
-    """Carry out commands until the client logs out."""
-    bad_commands = 0
-    first = True
+def _greet(session: Session) -> None:
+    code = codes.capability(capabilities(session))
+    session.write(responses.untagged("OK", "mox imap", code))
+
+
+def _commands(session: Session) -> Parked | None:
+    """Carry out commands until the client logs out or is quiet for a while."""
     while True:
         event = session.reader.next_event()
-        if event is None:
-            _wait(session)
+        if event is not None:
+            if _is_last(session, event):
+                session.flush()
+                return None
             continue
-        if isinstance(event, BadCommand):
-            if first:
-                # What is no IMAP at all: an HTTP client, a port scanner.
-                raise Goodbye("please try again speaking imap")
-            bad_commands += 1
-        elif isinstance(event, CommandReady | AppendStart):
-            bad_commands = 0
-        first = False
-        if _act(session, event):
-            return
-        if bad_commands >= MAX_BAD_COMMANDS:
-            raise Goodbye("too many bad commands")
+        parked = _wait(session)
+        if parked is not None:
+            return parked
 
 
-def _wait(session: Session) -> None:
-    """Wait for more of a command; between commands the process may also stop."""
-    timeout = session.command_timeout_s
-    idle = session.reader.at_command_start
-    if session.view is not None or session.cached is not None:
-        try:
-            session.receive(_SHRINK_AFTER_S, idle=idle)
-        except ConnectionTimeout:
-            session.shrink()
-            timeout -= _SHRINK_AFTER_S
-        else:
-            return
-    session.receive(timeout, idle=idle)
+def _wait(session: Session) -> Parked | None:
+    def resume(event: ParkEvent) -> Parked | None:
+        return _converse(session, partial(idling.woken, session, event))
+
+    if session.idling is None:
+        return idling.wait_for_command(session, resume)
+    parked: Parked | None = None
+
+    def tell() -> None:
+        nonlocal parked
+        assert session.idling is not None, "tested above"
+        parked = idling.idle(session, session.idling, resume)
+
+    answer, result = _outcome(session, "idle", tell, expunge=True)
+    if answer is not None:
+        _finish_idle(session, answer, result)
+    return parked
+
+
+def _finish_idle(session: Session, answer: Done | Refusal, result: str) -> None:
+    assert session.idling is not None, "called while idling"
+    running, session.idling = session.idling, None
+    _answer(session, running.tag, answer)
+    _duration.labels("idle", result).observe(time.monotonic() - running.since)
+
+
+def _is_last(session: Session, event: Event) -> bool:
+    """Act on an event; true at the end of the session."""
+    if session.idling is not None:
+        answer, result = _outcome(session, "idle", partial(idling.end_idle, event), expunge=True)
+        assert answer is not None, "end_idle ends it"
+        _finish_idle(session, answer, result)
+        return False
+    if isinstance(event, BadCommand):
+        if session.bad_commands == _NONE_YET:
+            # What is no IMAP at all: an HTTP client, a port scanner.
+            raise Goodbye("please try again speaking imap")
+        session.bad_commands += 1
+    elif isinstance(event, CommandReady | AppendStart) or session.bad_commands == _NONE_YET:
+        session.bad_commands = 0
+    if _act(session, event):
+        return True
+    if session.bad_commands >= MAX_BAD_COMMANDS:
+        raise Goodbye("too many bad commands")
+    return False
 
 
 def _act(session: Session, event: Event) -> bool:
@@ -150,36 +189,44 @@ def _act(session: Session, event: Event) -> bool:
     return session.finished
 
 
-def _run(session: Session, command: Command) -> Done:
+def _run(session: Session, command: Command) -> Done | None:
+    """Carry out a command; None: it goes on (IDLE)."""
     if not session.state.allows(command.name):
         raise wrong_state()
+    if isinstance(command, Idle):
+        idling.begin_idle(session, command.tag)
+        return None
     return HANDLERS[type(command)](session, cast("Never", command))
 
 
 def _carry_out(
-    session: Session, tag: str, name: str, run: Callable[[], Done], *, expunge: bool
+    session: Session, tag: str, name: str, run: Callable[[], Done | None], *, expunge: bool
 ) -> None:
     """Run a command, tell what others did meanwhile, and answer."""
     started = time.monotonic()
     result = "ioerror"
     try:
         answer, result = _outcome(session, name, run, expunge=expunge)
+        if answer is None:
+            return
         _answer(session, tag, answer)
         then, session.then = session.then, None
         if then is not None and not isinstance(answer, Refusal):
             session.flush()
             then()
     finally:
-        _duration.labels(name, result).observe(time.monotonic() - started)
+        if session.idling is None:
+            _duration.labels(name, result).observe(time.monotonic() - started)
 
 
 def _outcome(
-    session: Session, name: str, run: Callable[[], Done], *, expunge: bool
-) -> tuple[Done | Refusal, str]:
-    """The text for OK, or why not; and how it is counted."""
+    session: Session, name: str, run: Callable[[], Done | None], *, expunge: bool
+) -> tuple[Done | Refusal | None, str]:
+    """The text for OK, or why not; and how it is counted. None: the command goes on."""
     try:
         done = run()
-        session.tell(expunge=expunge)
+        if done is not None:
+            session.tell(expunge=expunge)
     except Refusal as e:
         session.log.debug("command refused", cmd=name, err=e)
         return e, "badsyntax" if e.condition == "BAD" else "usererror"

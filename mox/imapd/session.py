@@ -7,7 +7,7 @@ tagged ones and decides when bytes leave.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mox import logfmt
 from mox.imap import codes, responses
@@ -40,6 +40,13 @@ SEND_TIMEOUT_S: Final = 5 * 60.0
 _BATCH: Final = 128 * 1024
 
 
+class Idling(NamedTuple):
+    """A running IDLE: its tag, and since when (time.monotonic())."""
+
+    tag: str
+    since: float
+
+
 class Session:
     """The state of a connection.
 
@@ -47,16 +54,19 @@ class Session:
     account, feed: set once logged in. view: the selected mailbox.
     cached: the message that was fetched from last. finished: the running command is the last.
     then: to be done when the running command's OK has been sent.
+    bad_commands: those in a row that made no sense. idling: the IDLE that is running.
     """
 
     __slots__ = (
         "_out",
         "_size",
         "account",
+        "bad_commands",
         "cached",
         "conn",
         "feed",
         "finished",
+        "idling",
         "log",
         "login",
         "reader",
@@ -80,6 +90,8 @@ class Session:
         self.view: View | None = None
         self.cached: Message | None = None
         self.finished = False
+        self.bad_commands = -1  # until the first command has been understood
+        self.idling: Idling | None = None
         self.then: Callable[[], None] | None = None
         self._out: list[bytes] = []
         self._size = 0

@@ -34,7 +34,6 @@ HANDLERS: dict[type[commands.Command], Callable[[Session, Never], Done]] = {
     commands.Login: unauthenticated.cmd_login,
     commands.Enable: authenticated.cmd_enable,
     commands.Namespace: authenticated.cmd_namespace,
-    commands.Idle: authenticated.cmd_idle,
     commands.GetQuota: authenticated.cmd_getquota,
     commands.GetQuotaRoot: authenticated.cmd_getquotaroot,
     commands.Select: selecting.cmd_select,

@@ -138,9 +138,10 @@ class _Server:
             parked = step()
             while parked is not None and not stays:
                 resume = partial(self._resume, visit, parked.resume)
-                stays = visit.conn.park(parked.timeout_s, parked.wake, resume)
-                if not stays:
-                    parked = parked.resume("interrupt")
+                event = visit.conn.park(parked.timeout_s, parked.wake, resume)
+                stays = event is None
+                if event is not None:
+                    parked = parked.resume(event)
         except (ConnectionLost, ConnectionTimeout, ConnectionDraining, ProxyError) as e:
             conn = visit.conn
             self._log.debug("connection ends", err=e, cid=conn.cid, remote_ip=conn.remote_ip)

@@ -136,19 +136,22 @@ class Stream:
                 return "timeout"
         return "readable"
 
-    def park(self, timeout_s: float, wake: Wake | None, callback: Callable[[Event], None]) -> bool:
-        """Let the loop watch the stream without a greenlet; false: something is there already.
+    def park(
+        self, timeout_s: float, wake: Wake | None, callback: Callable[[Event], None]
+    ) -> Event | None:
+        """Let the loop watch the stream without a greenlet, unless something is there already.
 
-        `callback` is called once, on the loop: "ready", "interrupt" (a ring, or draining) or
-        "timeout". Until then nobody may use the stream. Raises ConnectionLost.
+        None: `callback` is called once, on the loop, with "ready", "interrupt" (a ring, or
+        draining) or "timeout"; until then nobody may use the stream. Otherwise what there is.
+        Raises ConnectionLost.
         """
-        if self._fill() or self.draining:
-            return False
+        if self._fill():
+            return "ready"
         self._release_memory()
-        if wake is not None and wake.rung:
-            return False
+        if self.draining or (wake is not None and wake.rung):
+            return "interrupt"
         self._interruptible = Sentry(self._watcher_for(READ), timeout_s, wake, callback)
-        return True
+        return None
 
     def _release_memory(self) -> None:
         if self._session is not None:

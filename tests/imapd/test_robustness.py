@@ -118,7 +118,7 @@ def test_silence_before_login(site: Site, monkeypatch: pytest.MonkeyPatch) -> No
 def test_silence_after_login(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     client = site.login("inbox")
     monkeypatch.setattr("mox.imapd.session.COMMAND_TIMEOUT_S", 0.1)
-    monkeypatch.setattr("mox.imapd.loop._SHRINK_AFTER_S", 0.05)
+    monkeypatch.setattr("mox.imapd.idling._PARK_AFTER_S", 0.05)
     client.ok("noop")
     assert client.line() == "* BYE inactive for too long"
 
@@ -131,7 +131,7 @@ def test_silence_within_a_literal(site: Site, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_silence_in_idle(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mox.imapd.authenticated.COMMAND_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("mox.imapd.idling.COMMAND_TIMEOUT_S", 0.05)
     client = site.login("inbox")
     client.idle()
     assert client.line() == "* BYE idle for too long, renew idle earlier"
@@ -215,3 +215,13 @@ def test_random_words_never_break_the_session_border(site: Site, seed: int) -> N
         for _ in range(5):
             converse()
     assert not lines.containing("unexpected")
+
+
+def test_a_parked_session_goes_on(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mox.imapd.idling._PARK_AFTER_S", 0.01)
+    client = site.login("inbox")
+    for _ in range(3):
+        gevent.sleep(0.05)
+        client.ok("noop")
+    site.ctx.stopping.set()
+    assert client.line() == "* BYE [UNAVAILABLE] shutting down"

@@ -1,0 +1,82 @@
+"""Waiting for the client: between commands, and in IDLE.
+
+A session that waits for long is parked: it has no greenlet and no stack then, only its state.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mox.imap import codes, responses
+from mox.imap.events import RawLine
+from mox.imapd.answer import Done, Goodbye, bad
+from mox.imapd.session import COMMAND_TIMEOUT_S, LITERAL_TIMEOUT_S, Idling
+from mox.serving.connection import ConnectionDraining, ConnectionTimeout
+from mox.serving.parking import Event as ParkEvent
+from mox.serving.parking import Parked
+
+if TYPE_CHECKING:
+    from mox.imap.events import Event
+    from mox.imapd.session import Session
+
+# A session without a command for so long is parked.
+_PARK_AFTER_S = 5.0
+
+# Goes on with a session in a new greenlet.
+Resume = Callable[[ParkEvent], Parked | None]
+
+
+def wait_for_command(session: Session, resume: Resume) -> Parked | None:
+    """Wait for more of a command; between commands for a while only, then the session parks."""
+    timeout = session.command_timeout_s
+    between = session.reader.at_command_start
+    if session.account is None or not between:
+        session.receive(timeout, idle=between)
+        return None
+    try:
+        session.receive(_PARK_AFTER_S, idle=True)
+    except ConnectionTimeout:
+        session.shrink()
+        return Parked(resume, timeout - _PARK_AFTER_S)
+    return None
+
+
+def begin_idle(session: Session, tag: str) -> None:
+    """RFC 9051 §6.3.13: from now on the client is told what happens, until it says DONE."""
+    session.reader.expect_line()
+    session.write(responses.continuation("idling"))
+    session.idling = Idling(tag, time.monotonic())
+
+
+def idle(session: Session, idling: Idling, resume: Resume) -> Parked:
+    """Tell what is new, then park until something happens."""
+    session.tell(expunge=True)
+    session.flush()
+    session.shrink()
+    left_s = idling.since + COMMAND_TIMEOUT_S - time.monotonic()
+    return Parked(resume, left_s, session.wake)
+
+
+def end_idle(event: Event) -> Done:
+    """Judge what the client said while it idled: anything but DONE is an error."""
+    if not isinstance(event, RawLine):
+        raise Goodbye("line too long", codes.ALERT)
+    if event.data.strip().upper() != b"DONE":
+        raise bad("expected DONE")
+    return Done("idle done")
+
+
+def woken(session: Session, event: ParkEvent) -> None:
+    """A parked session goes on: take in what there is."""
+    if session.conn.draining:
+        raise ConnectionDraining
+    session.wake.clear()
+    if event == "ready":
+        session.receive(LITERAL_TIMEOUT_S)
+    elif event == "timeout":
+        # RFC 9051 §5.4: after at least 30 minutes.
+        if session.idling is not None:
+            raise Goodbye("idle for too long, renew idle earlier")
+        raise ConnectionTimeout("no command for a long time")
