@@ -29,6 +29,7 @@ from mox.supervisor.worker import Worker
 
 # A worker that outlives the supervisor has nobody to kill it: its own alarm does, this late.
 _ALARM_MARGIN_S = 5
+_CLOSE_PORTS_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,19 @@ def _own(listen: Listen) -> Listen:
 
 def _obey_signals(ctx: Context, grace_s: float) -> None:
     loop = gevent.get_hub().loop
+    # When the supervisor is gone, the ports must be free for the next one, although connections
+    # may take longer. Not at once: a worker that is just starting still looks at them.
+    closing = loop.timer(_CLOSE_PORTS_S)
 
     def stop() -> None:
         if not ctx.stopping.is_set():
             signal.alarm(int(grace_s) + _ALARM_MARGIN_S)
             ctx.stopping.set()
+            closing.start(close_ports)
+
+    def close_ports() -> None:
+        for listen in ctx.listens:
+            listen.sock.close()
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         # Not gevent.signal_handler: its watchers do not count, so a worker that waits for

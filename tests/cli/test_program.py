@@ -15,6 +15,7 @@ import mox
 from mox.config import load
 from tests.support.server import MOX
 
+pytestmark = pytest.mark.e2e
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

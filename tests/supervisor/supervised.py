@@ -110,6 +110,19 @@ class Server:
         line: str = eventually(found, f"no line {text!r}")
         return line
 
+    def wait_line_or_exit(self, text: str) -> bool:
+        """Wait for a new log line with this text; false when the process ends before."""
+        assert self.process is not None
+        before = sum(text in line for line in self.lines)
+
+        def happened() -> bool:
+            assert self.process is not None
+            count = sum(text in line for line in list(self.lines))
+            return count > before or self.process.poll() is not None
+
+        eventually(happened)
+        return self.process.poll() is None
+
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S)
 

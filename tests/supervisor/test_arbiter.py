@@ -15,6 +15,7 @@ import pytest
 
 from tests.supervisor.supervised import Server, eventually
 
+pytestmark = pytest.mark.e2e
 MakeServer = Callable[..., Server]
 
 
@@ -134,6 +135,25 @@ def test_workers_end_when_the_supervisor_is_killed(make_server: MakeServer) -> N
     assert psutil.wait_procs(workers, timeout=20)[1] == []
     with pytest.raises(ConnectionRefusedError):
         server.connect()
+
+
+def test_a_killed_supervisor_leaves_free_ports_while_connections_finish(
+    make_server: MakeServer,
+) -> None:
+    server = make_server()
+    server.start()
+    with server.connect() as sock:
+        old = server.facts(sock, "stuck")
+        server.signal(signal.SIGKILL)
+        server.wait_exit()
+
+        def restarts() -> bool:
+            server.start(wait=False)
+            return server.wait_line_or_exit("ready to serve")
+
+        eventually(restarts)
+        assert psutil.pid_exists(old.pid)
+        psutil.Process(old.pid).kill()
 
 
 def test_a_taken_port_is_named(make_server: MakeServer) -> None:

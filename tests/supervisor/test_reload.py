@@ -12,6 +12,7 @@ import pytest
 
 from tests.supervisor.supervised import Server, eventually, free_port
 
+pytestmark = pytest.mark.e2e
 MakeServer = Callable[..., Server]
 
 
