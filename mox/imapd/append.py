@@ -120,7 +120,7 @@ class _Append:
         appended = self._account.append(self._mailbox.id, self.messages, self._quota)
         view = self.session.view
         if view is not None and view.mailbox_id == self._mailbox.id:
-            view.own.add(appended.modseq)
+            view.own.append(appended.modseq)
         return Done("appended", codes.appenduid(appended.uidvalidity, appended.uids))
 
     def close(self) -> None:

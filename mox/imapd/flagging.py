@@ -57,7 +57,7 @@ def _store(session: Session, view: View, uids: array[int], command: commands.Sto
         view.mailbox_id, uids, _OPS[command.mode], flags, keywords, command.unchanged_since
     )
     if stored.modseq:
-        view.own.add(stored.modseq)
+        view.own.append(stored.modseq)
     return stored
 
 

@@ -225,7 +225,7 @@ def _outcome(
     """The text for OK, or why not; and how it is counted. None: the command goes on."""
     try:
         done = run()
-        if done is not None:
+        if done is not None and not session.finished:
             session.tell(expunge=expunge)
     except Refusal as e:
         session.log.debug("command refused", cmd=name, err=e)

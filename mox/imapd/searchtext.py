@@ -72,7 +72,8 @@ class StoredText:
 
 # Fields whose text is in the stored ENVELOPE, split up.
 _IN_ENVELOPE = frozenset({"subject", "from", "to", "cc", "bcc"})
-_RUN = re.compile(r"[a-z0-9]+")
+# Words with single spaces between them stand together in a display name and in a subject.
+_RUN = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*+")
 # Longer ones may be cut short.
 _FULL_ENVELOPE = 16 << 10
 _SLICE = 500
@@ -81,7 +82,7 @@ Filter = Callable[["Account", "MailboxId", "list[MessageTuple]", "Pace"], "list[
 
 
 def overview_filter(key: SearchKey) -> Filter | None:
-    """A quick test that leaves out most messages a program with header keys cannot match.
+    """A quick test that leaves out most messages which a program with header keys cannot match.
 
     It looks for the letters and digits that the fields must contain in the stored ENVELOPE. None
     when the program has no such key that every match must satisfy.

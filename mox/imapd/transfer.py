@@ -62,7 +62,7 @@ def cmd_move(session: Session, command: commands.Move) -> Done:
 
 def _note_own(view: View, copied: Copied) -> None:
     if copied.modseq:
-        view.own.add(copied.modseq)
+        view.own.append(copied.modseq)
 
 
 def cmd_expunge(session: Session, command: commands.Expunge) -> Done:

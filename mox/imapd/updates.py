@@ -139,9 +139,9 @@ def _hold(view: View, news: News) -> None:
     """Note what is gone; the client still has to be told."""
     if news.gone:
         view.gone = True
-        view.held.update(view.uids)
+        view.hold(view.uids)
     for start, stop in slices_in(merge_ranges(news.expunged), view.uids):
-        view.held.update(view.uids[start:stop])
+        view.hold(view.uids[start:stop])
 
 
 def expunge_lines(view: View, *, qresync: bool) -> list[bytes]:
@@ -150,7 +150,7 @@ def expunge_lines(view: View, *, qresync: bool) -> list[bytes]:
         return []
     gone = sorted(view.held)
     numbers = view.remove(gone)
-    view.held.clear()
+    view.held = ()
     if qresync:
         # RFC 7162 §3.2.10: once QRESYNC is enabled, VANISHED replaces EXPUNGE.
         return [responses.vanished(ranges_of(gone))]

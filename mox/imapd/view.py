@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from mox.imapd.flagtext import FlagTexts
@@ -28,7 +28,7 @@ class View:
     uids: ascending; index + 1 is the sequence number.
     uidnext: above every uid that the client has heard of.
     modseq: of the account; changes up to it have been told, or are in `held`.
-    held: uids gone from the mailbox that the client still numbers.
+    held: uids gone from the mailbox that the client still numbers; () for none.
     own: modseqs of this session's own changes, which it does not hear of again.
     saved: uids of the last SEARCH RETURN (SAVE).
     """
@@ -65,8 +65,8 @@ class View:
         self.keywords: tuple[str, ...] = ()
         self.recent_from = 0
         self.recent_claimed = 0  # uids below it no other session will see as \Recent
-        self.held: set[int] = set()
-        self.own: set[int] = set()
+        self.held: Collection[int] = ()
+        self.own: list[int] = []
         self.saved: array[int] = array("I")
         self.gone = False  # the mailbox was deleted
         self.texts: FlagTexts | None = None
@@ -84,6 +84,12 @@ class View:
         if self.texts is None or self.texts.keywords != self.keywords:
             self.texts = FlagTexts(self.keywords)
         return self.texts
+
+    def hold(self, uids: Iterable[int]) -> None:
+        """Note messages as gone; the client is told later."""
+        more = set(uids)
+        if more:
+            self.held = more.union(self.held)
 
     @property
     def exists(self) -> int:

@@ -112,9 +112,7 @@ def test_before_login(site: Site) -> None:
     client.ok("noop")
 
 
-def test_disk_full_while_the_message_comes_in(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_disk_full_while_the_message_comes_in(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise StoreError(ErrorKind.DISK_FULL, "no space left")
 

@@ -80,8 +80,7 @@ def literal(text: bytes | str) -> str:
         ("body[2]", "BODY[2] NIL"),
         (
             "body[header.fields (Subject X-None)]",
-            "BODY[HEADER.FIELDS (Subject X-None)] "
-            + literal("Subject: hello\r\n\r\n"),
+            "BODY[HEADER.FIELDS (Subject X-None)] " + literal("Subject: hello\r\n\r\n"),
         ),
         ("binary.size[1]", "BINARY.SIZE[1] 11"),
         ("(body[text]<0.4> uid)", f"UID 1 BODY[TEXT]<0> {literal('some')}"),

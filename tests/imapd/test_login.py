@@ -150,7 +150,7 @@ def test_suppressed_capabilities_are_not_announced_nor_enabled(site: Site) -> No
 
 @pytest.mark.parametrize(
     "command",
-    ["select inbox", "list \"\" *", "fetch 1 flags", "idle", "namespace", "enable imap4rev2"],
+    ["select inbox", 'list "" *', "fetch 1 flags", "idle", "namespace", "enable imap4rev2"],
 )
 def test_commands_before_login(site: Site, command: str) -> None:
     client = site.connect()

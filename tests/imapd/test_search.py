@@ -186,11 +186,3 @@ def test_new_message_is_not_found_before_it_is_told(site: Site, client: Client) 
         "* 5 FETCH (UID 5 FLAGS (\\Recent))",
     ]
     assert client.ok("search uid 5") == ["* SEARCH 5"]
-
-
-def test_long_results_are_split_in_lines(site: Site) -> None:
-    site.add(*[message(n) for n in range(150)])
-    lines = site.login("inbox").ok("search all")
-    numbers = [int(word) for line in lines for word in line.split()[2:]]
-    assert len(lines) == 2
-    assert numbers == list(range(1, 151))

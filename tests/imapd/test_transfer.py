@@ -97,7 +97,11 @@ def test_expunge_leaves_messages_that_the_client_has_not_heard_of(
 ) -> None:
     client.ok("store 1 +flags.silent (\\Deleted)")
     site.add(message(4), flags=Flag.DELETED)
-    assert client.ok("expunge") == ["* 1 EXPUNGE", "* 3 EXISTS", "* 3 FETCH (UID 4 FLAGS (\\Deleted))"]
+    assert client.ok("expunge") == [
+        "* 1 EXPUNGE",
+        "* 3 EXISTS",
+        "* 3 FETCH (UID 4 FLAGS (\\Deleted))",
+    ]
 
 
 def test_copied_files_are_links(site: Site, client: Client) -> None:
