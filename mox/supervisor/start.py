@@ -13,6 +13,7 @@ from setproctitle import setproctitle
 from mox import logfmt
 from mox.supervisor import datadir, handover
 from mox.supervisor.load import Options, load
+from mox.supervisor.malloc import give_memory_back
 from mox.supervisor.privileges import raise_file_limit
 from mox.supervisor.settings import Settings
 
@@ -44,6 +45,7 @@ def serve(options: Options) -> int:
         _fix_permissions(settings, options.config.parent)
     os.environ[_METRICS_VARIABLE] = os.fspath(datadir.metrics_dir(settings.data_dir))
     raise_file_limit()
+    give_memory_back()
     _load_code()
 
     from mox.supervisor.arbiter import Supervisor
