@@ -38,6 +38,7 @@ def run(ctx: Context) -> None:
     loops: list[gevent.Greenlet[..., None]] = [
         gevent.spawn(_mirror_loop, store, changed),
         gevent.spawn(_every, MINUTE_S, lambda: _each_minute(store)),
+        gevent.spawn(_intents_loop, store),
         gevent.spawn(_after_start, store),
     ]
     ctx.ready()
@@ -61,12 +62,17 @@ def _mirror_all(store: Store) -> None:
         gevent.sleep(0)
 
 
-def _after_start(store: Store) -> None:
-    """What a crash may have left: interrupted renames, files without entry, and the reverse."""
+def _intents_loop(store: Store) -> None:
+    """Finish renames of mailboxes that were cut short, also by the end of a single worker."""
     before = housekeeping.pending_intents(store)
-    if before:
+    while True:
         gevent.sleep(INTENT_AGE_S)
-        _guarded(lambda: housekeeping.finish_intents(store, before))
+        _guarded(lambda seen=before: housekeeping.finish_intents(store, seen))  # type: ignore[misc]
+        before = housekeeping.pending_intents(store)
+
+
+def _after_start(store: Store) -> None:
+    """What a crash may have left: files without entry, and the reverse."""
     _guarded(lambda: _sweep(store, everything=True))
     _every(SWEEP_S, lambda: _sweep(store, everything=False))
 

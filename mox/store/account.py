@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from mox.store import maildir, messages, sync, writing
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import WriteTxn
-from mox.store.errors import ErrorKind, MessageGone, StoreError
+from mox.store.durable import space_error
+from mox.store.errors import ErrorKind, MessageGone, Moved, StoreError
 from mox.store.folders import Folders, add_mailbox
 from mox.store.model import (
     M_FLAGS,
@@ -57,8 +58,6 @@ class Account:
         self._quarantine = f"{self._root}/quarantine"
         self._reader = Reader(store.dbs, account_id)
         self._folders = Folders(store.committer, account_id, self.base)
-        self._directories: dict[int, str] = {}
-        self._open: dict[str, MailboxId] = {}
 
     # ---- reading (see Reader for what they return)
 
@@ -117,7 +116,7 @@ class Account:
         """Files of existing messages below the mailbox's directory."""
         found = [self._reader.path(mailbox_id, uid) for uid in uids]
         if None in found:
-            raise StoreError(ErrorKind.NOT_FOUND, "message is gone")
+            raise Moved("a message is gone")
         return [path for path in found if path is not None]
 
     def path(self, mailbox_id: MailboxId, uid: int) -> str | None:
@@ -144,11 +143,13 @@ class Account:
             data = self._read_file(f"{self.directory(mailbox_id)}/{path}", size)
         except FileNotFoundError:
             return StoredMessage(self._read_moved(mailbox_id, uid, path), wire, size)
+        except OSError as e:
+            detail = f"{path} of account {self.name}: {e}: check owner and mode"
+            raise StoreError(ErrorKind.INTERNAL, "cannot read message", detail) from e
         return StoredMessage(data, wire, size)
 
     def _read_moved(self, mailbox_id: MailboxId, uid: int, path: str) -> bytes:
         """The file is not where the index says: its flags are being shown, or it was renamed."""
-        self.forget_directories()
         base = maildir.split_name(path[4:])[0]
         directory = self.directory(mailbox_id)
         data = self.store.pool.apply(sync.read_by_base, (directory, base))
@@ -184,7 +185,6 @@ class Account:
 
     def delete_mailbox(self, mailbox_id: MailboxId) -> None:
         self._folders.delete(mailbox_id)
-        self.forget_directories()
 
     def rename_mailbox(self, mailbox_id: MailboxId, new: str) -> list[Mailbox]:
         """Rename with children; returns mailboxes made for parents of the new name.
@@ -195,9 +195,7 @@ class Account:
         if mailbox is None:
             raise StoreError(ErrorKind.NOT_FOUND, "no such mailbox")
         if mailbox.name != maildir.INBOX:
-            made = self._folders.rename(mailbox_id, new)
-            self.forget_directories()
-            return self._infos(made)
+            return self._infos(self._folders.rename(mailbox_id, new))
         made = self._folders.create(new)
         self.move(mailbox_id, list(self.uids(mailbox_id)), made[-1])
         return self._infos(made)
@@ -211,7 +209,6 @@ class Account:
     def finish_intents(self) -> None:
         """Finish renames and removals of mailboxes that a crash cut short."""
         self._folders.finish_intents()
-        self.forget_directories()
 
     def _infos(self, ids: Sequence[MailboxId]) -> list[Mailbox]:
         found = [self._reader.mailbox_by_id(mailbox_id) for mailbox_id in ids]
@@ -219,35 +216,37 @@ class Account:
 
     def open_mailbox(self, name: str) -> tuple[MailboxId, str]:
         """Id and directory of a mailbox for a delivery; it is created when missing."""
-        mailbox_id = self._open.get(name)
-        if mailbox_id is None:
-            mailbox = self._reader.mailbox(name)
-            if mailbox is None:
-                try:
-                    mailbox_id = self._folders.create(name)[-1]
-                except StoreError as e:
-                    if e.kind is not ErrorKind.EXISTS:
-                        raise
-                    return self.open_mailbox(name)
-            else:
-                mailbox_id = mailbox.id
-            self._open[name] = mailbox_id
+        mailbox = self._reader.mailbox(name)
+        if mailbox is not None:
+            return mailbox.id, self._folders.path(mailbox.name)
+        try:
+            mailbox_id = self._folders.create(name)[-1]
+        except StoreError as e:
+            if e.kind is not ErrorKind.EXISTS:
+                raise
+            return self.open_mailbox(name)
         return mailbox_id, self.directory(mailbox_id)
 
     def directory(self, mailbox_id: MailboxId) -> str:
-        """The directory of a mailbox; raises StoreError NOT_FOUND."""
-        directory = self._directories.get(mailbox_id)
-        if directory is None:
-            mailbox = self._reader.mailbox_by_id(mailbox_id)
-            if mailbox is None:
-                raise StoreError(ErrorKind.NOT_FOUND, "no such mailbox")
-            directory = self._directories[mailbox_id] = self._folders.path(mailbox.name)
-        return directory
+        """The directory of a mailbox as of now; raises StoreError NOT_FOUND.
 
-    def forget_directories(self) -> None:
-        """A name or directory turned out stale: look them up again."""
-        self._directories.clear()
-        self._open.clear()
+        Never kept for later: another process may rename the mailbox at any time.
+        """
+        name = self._reader.mailbox_name(mailbox_id)
+        if name is None:
+            raise StoreError(ErrorKind.NOT_FOUND, "no such mailbox")
+        return self._folders.path(name)
+
+    def restore_directory(self, mailbox_id: MailboxId) -> None:
+        """Make the mailbox's directory again, where another program removed it or a part."""
+        try:
+            maildir.make_subdirectories(self.directory(mailbox_id))
+        except FileNotFoundError:
+            self.mend(mailbox_id)
+        except OSError as e:
+            raise space_error(e, self.directory(mailbox_id)) from e
+        except StoreError:
+            return  # the mailbox is gone, too
 
     # ---- messages
 
@@ -290,8 +289,7 @@ class Account:
         change = partial(writing.expunge_txn, self.id, mailbox_id, uids)
         files, modseq = self.store.committer.write(change)
         if files:
-            job = (self.directory(mailbox_id), self._expunged, mailbox_id, files)
-            self.store.later(writing.put_away, *job)
+            self.store.later(writing.put_away, self, self._expunged, mailbox_id, files)
         return Expunged(tuple(uid for uid, _ in files), modseq)
 
     def claim_recent(self, mailbox_id: MailboxId) -> int:
@@ -316,6 +314,14 @@ class Account:
         """Unlink files that no record points to any more, soon."""
         if paths:
             self.store.later(sync.unlink_files, directory, list(paths))
+
+    def remove_by_base(self, mailbox_id: MailboxId, bases: set[str]) -> None:
+        """Unlink files by their base names, whatever letters they have got. Blocks."""
+        try:
+            directory = self.directory(mailbox_id)
+        except StoreError:
+            return  # deleted, and the files with it
+        sync.unlink_files(directory, sync.paths_of_bases(directory, bases))
 
     # ---- credentials
 
@@ -375,7 +381,9 @@ class Account:
         def change(write: WriteTxn) -> None:
             account = AccountTxn(write, self.id)
             if not sync.has_intent(write, self.id):
-                for name in sorted(names):
+                for name in sorted(names - known):
+                    if not os.path.isdir(self._folders.path(name)):
+                        continue  # renamed or removed since we listed it
                     for each in (*maildir.parents(name), name):
                         if account.mailbox_id(each) is None:
                             add_mailbox(account, each)

@@ -11,7 +11,7 @@ import time
 
 from mox.store import maildir, records
 from mox.store.committer import WriteTxn
-from mox.store.errors import ErrorKind, StoreError
+from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.model import (
     FLAG_MASK,
     M_FLAGS,
@@ -213,7 +213,7 @@ class AccountTxn:
         mailbox = self.mailbox(mailbox_id)
         entry = maildir.directory_name(mailbox.record.name) or "Maildir"
         if os.path.basename(directory) != entry:
-            raise StoreError(ErrorKind.NOT_FOUND, "mailbox was renamed")
+            raise Moved(f"{directory} is {mailbox.record.name} now")
         return mailbox
 
     def mailbox_id(self, name: str) -> MailboxId | None:

@@ -23,7 +23,7 @@ from gevent import monkey
 from gevent.hub import Waiter
 
 from mox.store.bells import Bells
-from mox.store.durable import FileBatch, FileWrite, SyncFailed, discard
+from mox.store.durable import FileBatch, FileWrite, NoSpaceAtSync, SyncFailed, discard
 from mox.store.env import Databases
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.records import KEY_A, KEY_SEQ
@@ -31,6 +31,9 @@ from mox.store.records import KEY_A, KEY_SEQ
 MAX_BATCH = 256
 # Records of `touched` that are kept. A process that missed more looks at all accounts it watches.
 KEEP_TOUCHED = 4096
+
+# What LMDB says of one job's arguments; everything else that it says concerns the index.
+_OWN_FAULT = (lmdb.BadValsizeError, lmdb.InvalidParameterError, lmdb.KeyExistsError)
 
 _start_native_thread = monkey.get_original("_thread", "start_new_thread")
 
@@ -88,6 +91,7 @@ class Committer:
         self._waiting: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._done: SimpleQueue[list[_Job[Any]]] = SimpleQueue()
         self._fatal: BaseException | None = None
+        self._broken = ""
         self._stopped: Waiter[None] = Waiter()
         self._async = gevent.get_hub().loop.async_()
         self._async.start(self._complete)
@@ -157,6 +161,9 @@ class Committer:
         return batch, True
 
     def _run_batch(self, batch: list[_Job[Any]]) -> None:
+        if self._broken:
+            self._fail(batch, SyncFailed(self._broken), "the disk failed")
+            return
         try:
             self._prepare(batch)
             live = [job for job in batch if job.error is None]
@@ -166,14 +173,18 @@ class Committer:
             self._commit([job for job in live if job.error is None])
         except SyncFailed as e:
             self._fail(batch, e, "the disk failed")
-            self._fatal = e
+            self._give_up(e)
         except lmdb.Error as e:
             self._fail(batch, e, "the index cannot be written")
-            if not _is_full(e):
-                self._fatal = e
+            self._give_up(e)
         except BaseException as e:
             self._fail(batch, e, "internal error")
-            self._fatal = e
+            self._give_up(e)
+
+    def _give_up(self, cause: BaseException) -> None:
+        if not _is_full(cause):
+            self._broken = str(cause) or repr(cause)
+            self._fatal = cause
 
     def _prepare(self, batch: list[_Job[Any]]) -> None:
         for job in batch:
@@ -190,9 +201,7 @@ class Committer:
         try:
             with self._dbs.env.begin(write=True) as txn:
                 for job in jobs:
-                    write = WriteTxn(txn, self._dbs, self._files.mtimes)
-                    job.result = job.fn(write)
-                    job.touched = write.touched
+                    self._run_job(job, txn)
                 touched = self._note_touched(txn, jobs)
         except lmdb.Error:
             raise
@@ -206,9 +215,7 @@ class Committer:
             for job in jobs:
                 try:
                     with self._dbs.env.begin(write=True, parent=txn) as nested:
-                        write = WriteTxn(nested, self._dbs, self._files.mtimes)
-                        job.result = job.fn(write)
-                        job.touched = write.touched
+                        self._run_job(job, nested)
                 except lmdb.Error:
                     raise
                 except Exception as e:
@@ -219,6 +226,14 @@ class Committer:
             if job.error is not None:
                 discard(job.files)
         return touched
+
+    def _run_job(self, job: _Job[Any], txn: lmdb.Transaction) -> None:
+        write = WriteTxn(txn, self._dbs, self._files.mtimes)
+        try:
+            job.result = job.fn(write)
+        except _OWN_FAULT as e:
+            raise StoreError(ErrorKind.INTERNAL, "cannot be stored in the index", str(e)) from e
+        job.touched = write.touched
 
     def _note_touched(self, txn: lmdb.Transaction, jobs: list[_Job[Any]]) -> bool:
         accounts = set[int]().union(*(job.touched for job in jobs))
@@ -237,8 +252,8 @@ class Committer:
     def _fail(self, batch: list[_Job[Any]], cause: BaseException, text: str) -> None:
         kind, detail = ErrorKind.INTERNAL, str(cause)
         if _is_full(cause):
-            kind, text = ErrorKind.DISK_FULL, "no space left for the index"
-            detail += ": free space on the file system of the index"
+            kind, text = ErrorKind.DISK_FULL, "no space left"
+            detail += ": free space on the file system of the data directory"
         for job in batch:
             if job.error is None:
                 job.error = StoreError(kind, text, detail)
@@ -247,7 +262,7 @@ class Committer:
 
 
 def _is_full(e: BaseException) -> bool:
-    """Whether LMDB ran out of space: of its map, or of the disk under it."""
-    if isinstance(e, lmdb.MapFullError):
+    """Whether space ran out: of the disk, or of LMDB's map."""
+    if isinstance(e, lmdb.MapFullError | NoSpaceAtSync):
         return True
     return isinstance(e, lmdb.Error) and "No space left" in str(e)

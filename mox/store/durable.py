@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mox.store.errors import ErrorKind, StoreError
+from mox.store.errors import ErrorKind, Moved, StoreError
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -35,6 +35,10 @@ class SyncFailed(Exception):
     The whole batch has failed, and the process must not go on with this file system's page
     cache in doubt.
     """
+
+
+class NoSpaceAtSync(SyncFailed):
+    """A sync of many files found the disk full: all of the batch is taken back, and all is well."""
 
 
 @dataclass(slots=True)
@@ -118,14 +122,16 @@ class FileBatch:
                 results[i] = self._write_job(job, sync=not together)
             if together:
                 self._timed_syncfs()
-            live = [job for job, error in zip(jobs, results, strict=True) if error is None]
-            directories = {os.path.dirname(file.final) for job in live for file in job}
+            directories = _directories(jobs, results)
             before = {directory: _mtime(directory) for directory in directories}
             for i, job in enumerate(jobs):
                 if results[i] is None:
                     results[i] = _rename_job(job)
             self.mtimes = {d: (old, _mtime(d)) for d, old in before.items()}
-            self._sync_directories(directories, together)
+            lost = self._sync_directories(_directories(jobs, results), together)
+            for i, job in enumerate(jobs):
+                if results[i] is None:
+                    results[i] = _lost_job(job, lost)
         except SyncFailed:
             for job in jobs:
                 discard(job)
@@ -149,7 +155,8 @@ class FileBatch:
                 if file.parts is not None:
                     self._write(file.tmp, file.parts, sync)
         except FileNotFoundError as e:
-            return _moved(e)
+            discard(job)
+            return Moved(str(e))
         except OSError as e:
             discard(job)
             return space_error(e, job[0].final)
@@ -159,13 +166,15 @@ class FileBatch:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             write_all(fd, parts)
-            if not sync and os.fstat(fd).st_dev != self._device:
+            if not sync and not self._is_ours(fd):
                 sync = True  # syncfs on the data directory would not reach it
             if sync:
                 start = self._clock()
                 try:
                     os.fdatasync(fd)
                 except OSError as e:
+                    if e.errno in _NO_SPACE:
+                        raise  # found out late, but this file goes away anyway
                     raise SyncFailed(f"sync of {path}: {e}") from e
                 self._file_cost.learn(self._clock() - start)
         finally:
@@ -176,18 +185,57 @@ class FileBatch:
         try:
             syncfs(self._root_fd)
         except OSError as e:
-            raise SyncFailed(f"sync of the file system: {e}") from e
+            raise _sync_failed("the file system", e) from e
         self._syncfs_cost.learn(self._clock() - start)
 
-    def _sync_directories(self, directories: set[str], together: bool) -> None:
-        if together and len(directories) > 2:
+    def _sync_directories(self, directories: set[str], together: bool) -> dict[str, StoreError]:
+        """Returns those that cannot be synced for another reason than a failing disk."""
+        lost: dict[str, StoreError] = {}
+        together = together and len(directories) > 2
+        if together:
             self._timed_syncfs()
-            directories = {d for d in directories if os.stat(d).st_dev != self._device}
         for directory in directories:
             try:
-                fsync_directory(directory)
+                fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError as e:
+                lost[directory] = Moved(str(e))
+                continue
             except OSError as e:
-                raise SyncFailed(f"sync of {directory}: {e}") from e
+                lost[directory] = space_error(e, directory)
+                continue
+            try:
+                if not (together and self._is_ours(fd)):
+                    os.fsync(fd)
+            except OSError as e:
+                raise _sync_failed(directory, e) from e
+            finally:
+                os.close(fd)
+        return lost
+
+    def _is_ours(self, fd: int) -> bool:
+        """Whether syncfs on the data directory reaches it."""
+        return os.fstat(fd).st_dev == self._device
+
+
+def _sync_failed(what: str, e: OSError) -> SyncFailed:
+    kind = NoSpaceAtSync if e.errno in _NO_SPACE else SyncFailed
+    return kind(f"sync of {what}: {e}")
+
+
+def _directories(
+    jobs: Sequence[Sequence[FileWrite]], results: Sequence[StoreError | None]
+) -> set[str]:
+    live = [job for job, error in zip(jobs, results, strict=True) if error is None]
+    return {os.path.dirname(file.final) for job in live for file in job}
+
+
+def _lost_job(job: Sequence[FileWrite], lost: dict[str, StoreError]) -> StoreError | None:
+    for file in job:
+        error = lost.get(os.path.dirname(file.final))
+        if error is not None:
+            discard(job)
+            return error
+    return None
 
 
 def _mtime(path: str) -> int:
@@ -213,21 +261,25 @@ def _rename_job(job: Sequence[FileWrite]) -> StoreError | None:
     try:
         for file in job:
             if file.link:
-                os.link(file.tmp, file.final)
+                _link(file.tmp, file.final)
             else:
                 os.rename(file.tmp, file.final)
     except FileNotFoundError as e:
         discard(job)
-        return _moved(e)
+        return Moved(str(e))
     except OSError as e:
         discard(job)
         return space_error(e, job[0].final)
     return None
 
 
-def _moved(e: OSError) -> StoreError:
-    """A mailbox's directory, or the source of a link, was renamed meanwhile: look again."""
-    return StoreError(ErrorKind.NOT_FOUND, "file or directory has moved", str(e))
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        # An earlier attempt made it, before the mailbox was renamed.
+        if not os.path.samefile(source, target):
+            raise
 
 
 def discard(job: Sequence[FileWrite]) -> None:

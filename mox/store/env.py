@@ -34,7 +34,7 @@ DATABASES = {
     "file": "a m u → path below the mailbox directory",
     "base": "a m base-name → u, or u and 'x' for an expunged one whose file may still be there",
     "overview": "a m u → ENVELOPE and BODYSTRUCTURE, ready to send",
-    "mirror": "a m u → empty: the file's name does not show the flags yet",
+    "mirror": "a m u → lines of letters: flags that the file's name does not show yet",
     "expunged": "a m u → records.ExpungedRecord, kept a while for sessions that still show it",
     "log": "a q → list of model.Change",
     "vanished": "a m q → uid ranges",

@@ -40,6 +40,13 @@ class StoreError(MoxError):
         return self.kind in TEMPORARY
 
 
+class Moved(StoreError):
+    """A mailbox or file was renamed or removed between a look and what followed: look again."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(ErrorKind.NOT_FOUND, "mailbox or message has moved", detail)
+
+
 class MessageGone(StoreError):
     """The message is not in the mailbox and no longer kept for sessions that still show it."""
 

@@ -2,15 +2,20 @@
 
 A rename or removal of directories cannot be part of the index's transaction. So it is announced
 first (an Intent, durable), then done, then the index changes and the intent goes away in one
-commit. What a crash leaves is finished by `finish_intents` at the next start.
+commit. What a crash leaves is finished by `finish_intents`. An account does one such operation
+at a time: two that cross could not be told apart afterwards.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+import gevent
 
 from mox.store import maildir, records
 from mox.store.account_txn import AccountTxn
@@ -20,6 +25,12 @@ from mox.store.errors import ErrorKind, StoreError
 from mox.store.model import ChangeKind, MailboxId
 from mox.store.reading import range_items
 from mox.store.records import KEY_A, KEY_AM, Intent, MailboxState
+
+T = TypeVar("T")
+
+# A rename takes milliseconds. One that a crash cut short is in the way until it is taken back.
+_BUSY_S = 15.0
+_BUSY_POLL_S = 0.02
 
 # Mailbox id, old name, new name.
 _Rename = tuple[MailboxId, str, str]
@@ -83,10 +94,10 @@ class Folders:
                 raise StoreError(ErrorKind.BAD_NAME, "INBOX cannot be deleted")
             if _children(account, name):
                 raise StoreError(ErrorKind.HAS_CHILDREN, "mailbox has children")
-            _announce(account, mailbox_id, [Intent(maildir.directory_name(name))])
+            self._announce(account, mailbox_id, [Intent(maildir.directory_name(name))])
             return name
 
-        name = self._committer.write(announce)
+        name = self._alone(announce)
 
         def park_directory() -> None:
             _rename_if_there(self.path(name), parked)
@@ -97,7 +108,11 @@ class Folders:
             write.delete(write.dbs.intent, KEY_AM.pack(self.id, mailbox_id))
             account.save()
 
-        self._committer.write(change, prepare=park_directory)
+        try:
+            self._committer.write(change, prepare=park_directory)
+        except StoreError:
+            self._finish(mailbox_id, [Intent(maildir.directory_name(name))])
+            raise
 
     # ---- rename
 
@@ -108,24 +123,31 @@ class Folders:
         """
         new = maildir.normal_name(new)
 
-        def announce(write: WriteTxn) -> list[_Rename]:
+        def announce(write: WriteTxn) -> tuple[list[_Rename], list[Intent]]:
             account = AccountTxn(write, self.id)
             pairs = _renames(account, mailbox_id, new)
-            _announce(account, mailbox_id, _intents(pairs))
-            return pairs
+            intents = self._intents(pairs)
+            self._announce(account, mailbox_id, intents)
+            return pairs, intents
 
-        pairs = self._committer.write(announce)
-        intents = _intents(pairs)
+        pairs, intents = self._alone(announce)
 
         def move_directories() -> None:
             for _, old, name in pairs:
                 _rename_if_there(self.path(old), self.path(name))
-            for parent in maildir.parents(new):
-                maildir.make_mailbox_directory(self.path(parent))
+            try:
+                for parent in maildir.parents(new):
+                    maildir.make_mailbox_directory(self.path(parent))
+            except OSError as e:
+                raise space_error(e, self.path(new)) from e
 
         def change(write: WriteTxn) -> list[MailboxId]:
             account = AccountTxn(write, self.id)
-            for member, old, name in _renames(account, mailbox_id, new):
+            announced = write.get(write.dbs.intent, KEY_AM.pack(self.id, mailbox_id))
+            if announced is None or _renames(account, mailbox_id, new) != pairs:
+                text = "mailboxes have changed meanwhile, try again"
+                raise StoreError(ErrorKind.INTERNAL, text)
+            for member, old, name in pairs:
                 _rename_record(account, member, old, name)
             write.delete(write.dbs.intent, KEY_AM.pack(self.id, mailbox_id))
             made = [
@@ -181,16 +203,42 @@ class Folders:
         for mailbox_id, intents in self._committer.write(pending):
             self._finish(mailbox_id, intents)
 
+    def _alone(self, announce: Callable[[WriteTxn], T]) -> T:
+        """Commit an announcement, when no other operation of this account is announced."""
+        deadline = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                return self._committer.write(announce)
+            except _Busy:
+                if time.monotonic() > deadline:
+                    raise
+            gevent.sleep(_BUSY_POLL_S)
+
+    def _announce(self, account: AccountTxn, mailbox_id: MailboxId, intents: list[Intent]) -> None:
+        dbs = account.write.dbs
+        for _ in range_items(account.write.txn, dbs.intent, account.key):
+            raise _Busy
+        key = KEY_AM.pack(account.id, mailbox_id)
+        account.write.put(dbs.intent, key, records.encode(intents))
+
+    def _intents(self, pairs: list[_Rename]) -> list[Intent]:
+        intents: list[Intent] = []
+        for _, old, new in pairs:
+            source, target = maildir.directory_name(old), maildir.directory_name(new)
+            intents.append(Intent(source, target, _inode(self.path(old))))
+        return intents
+
     def _finish(self, mailbox_id: MailboxId, intents: list[Intent]) -> None:
         """Renames are taken back; a removal whose directory is gone already is completed."""
         removal = not intents[0].target
         gone = not os.path.isdir(os.path.join(self._maildir, intents[0].source))
 
         def directories() -> None:
-            if not removal:
-                for intent in intents:
-                    source = os.path.join(self._maildir, intent.source)
-                    _rename_if_there(os.path.join(self._maildir, intent.target), source)
+            # The last first, as the names may follow each other (A/B to A/B/B, then A to A/B).
+            for intent in reversed(intents):
+                target = os.path.join(self._maildir, intent.target)
+                if not removal and intent.inode and _inode(target) == intent.inode:
+                    _rename_if_there(target, os.path.join(self._maildir, intent.source))
 
         def change(write: WriteTxn) -> None:
             account = AccountTxn(write, self.id)
@@ -279,15 +327,18 @@ def _renames(account: AccountTxn, mailbox_id: MailboxId, new: str) -> list[_Rena
     return pairs
 
 
-def _intents(pairs: list[_Rename]) -> list[Intent]:
-    return [
-        Intent(maildir.directory_name(old), maildir.directory_name(new)) for _, old, new in pairs
-    ]
+class _Busy(StoreError):
+    def __init__(self) -> None:
+        text = "another mailbox is being renamed or removed, try again"
+        super().__init__(ErrorKind.INTERNAL, text)
 
 
-def _announce(account: AccountTxn, mailbox_id: MailboxId, intents: list[Intent]) -> None:
-    key = KEY_AM.pack(account.id, mailbox_id)
-    account.write.put(account.write.dbs.intent, key, records.encode(intents))
+def _inode(directory: str) -> int:
+    """0 when there is none."""
+    try:
+        return os.stat(directory).st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def _rename_record(account: AccountTxn, mailbox_id: MailboxId, old: str, new: str) -> None:

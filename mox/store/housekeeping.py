@@ -55,12 +55,17 @@ def clear_expunged(store: Store, now: float) -> int:
 
 
 def _unlink_expunged(store: Store, due: list[tuple[bytes, records.ExpungedRecord]]) -> None:
-    for key, _ in due:
+    mailboxes: dict[tuple[Account, MailboxId], set[str]] = {}
+    for key, record in due:
         account_id, mailbox_id, uid = KEY_AMU.unpack(key)
         account = store.account_by_id(account_id)
         if account is not None:
             directory = os.fspath(account.base / "expunged")
             sync.unlink_files(directory, [writing.expunged_name(mailbox_id, uid)])
+            mailboxes.setdefault((account, MailboxId(mailbox_id)), set()).add(record.base)
+    for (account, mailbox), bases in mailboxes.items():
+        # One that could not be put away: without its tombstone it would be taken for a new one.
+        account.remove_by_base(mailbox, bases)
 
 
 def clear_directories(store: Store, now: float) -> None:

@@ -7,6 +7,7 @@ mailbox `Archive/2026` is the directory `.Archive.2026` in the account's Maildir
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -159,8 +160,7 @@ def make_mailbox_directory(path: str) -> None:
     """Make cur, new and tmp, durable. Nothing happens where they exist."""
     created = not os.path.isdir(path)
     os.makedirs(path, mode=0o700, exist_ok=True)
-    for sub in SUBDIRECTORIES:
-        os.makedirs(os.path.join(path, sub), mode=0o700, exist_ok=True)
+    make_subdirectories(path)
     if created and os.path.basename(path).startswith("."):
         # The mark that Maildir++ delivery agents look for in folders.
         os.close(os.open(os.path.join(path, "maildirfolder"), os.O_CREAT | os.O_WRONLY, 0o600))
@@ -170,6 +170,13 @@ def make_mailbox_directory(path: str) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def make_subdirectories(path: str) -> None:
+    """Make those of cur, new and tmp that are missing; raises OSError where `path` is."""
+    for sub in SUBDIRECTORIES:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.join(path, sub), mode=0o700)
 
 
 def write_keyword_file(directory: str, keywords: Sequence[str]) -> None:

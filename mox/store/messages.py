@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mox.store import maildir, records
 from mox.store.account_txn import AccountTxn, MailboxTxn, apply_flags, now
-from mox.store.errors import ErrorKind, StoreError
+from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.model import (
     FLAG_MASK,
     M_EMAIL_ID,
@@ -29,8 +30,13 @@ from mox.store.model import (
 )
 from mox.store.records import FILE_IS_WIRE, KEY_A, KEY_AMU, KEYED_MESSAGE
 
+if TYPE_CHECKING:
+    from mox.store.committer import WriteTxn
+
 # Value suffix in the `base` database: expunged, and the file may still lie there.
 TOMBSTONE = b"x"
+# Flags of a message that its name has not shown yet: this many states are remembered.
+_STATES_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +100,24 @@ def add(account: AccountTxn, mailbox: MailboxTxn, incoming: Incoming) -> int:
     write.put(dbs.base, base_key, KEY_A.pack(uid))
     write.put(dbs.overview, key, incoming.overview)
     if incoming.path != shown_path(incoming.path, incoming.flags, bits):
-        write.put(dbs.mirror, key, b"")
+        show_later(write, key, incoming.flags, bits)
     return uid
+
+
+def show_later(write: WriteTxn, key: bytes, flags: int, keywords: int) -> None:
+    """Note that the file's name has to follow, and the letters that it may get by our own hand.
+
+    Whoever finds a name that the index does not know tells by them whether it was us: between
+    our rename and its commit, or after a crash there.
+    """
+    text = maildir.letters(flags, keywords).encode() + b"\n"
+    states = [*(write.get(write.dbs.mirror, key) or b"").splitlines(keepends=True), text]
+    write.put(write.dbs.mirror, key, b"".join(dict.fromkeys(states[-_STATES_KEPT:])))
+
+
+def own_letters(write: WriteTxn, key: bytes) -> list[str]:
+    """The letters that we may have given the name of a message since its path was recorded."""
+    return (write.get(write.dbs.mirror, key) or b"").decode().splitlines()
 
 
 def shown_path(path: str, flags: int, keywords: int) -> str:
@@ -150,7 +172,7 @@ def store_flags(
         if new_flags != old_flags or new_bits != old_bits:
             modseq = account.modseq
             mailbox.replace(message, apply_flags(message, new_flags, new_bits, modseq))
-            write.put(write.dbs.mirror, KEY_AMU.pack(account.id, mailbox.id, uid), b"")
+            show_later(write, KEY_AMU.pack(account.id, mailbox.id, uid), new_flags, new_bits)
             touched.append(uid)
         changed.append((uid, new_flags, new_bits, modseq))
     if touched:
@@ -210,7 +232,7 @@ def copy(
 ) -> list[int]:
     """Give the linked files records in `target`, with the sources' present flags.
 
-    Raises StoreError NOT_FOUND when a source is gone, so that the caller looks again.
+    Raises Moved when a source is gone, so that the caller looks again.
     """
     dbs, write = account.write.dbs, account.write
     uids: list[int] = []
@@ -218,7 +240,7 @@ def copy(
     for duplicate in duplicates:
         message = source.get(duplicate.source[0])
         if message is None:
-            raise StoreError(ErrorKind.NOT_FOUND, "message is gone")
+            raise Moved(f"message {duplicate.source[0]} is gone")
         overview = write.get(dbs.overview, KEY_AMU.pack(account.id, source.id, message[0]))
         bits = message[M_KEYWORDS]
         words = tuple(name for i, name in enumerate(names) if bits >> i & 1) if bits else ()

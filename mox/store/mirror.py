@@ -104,7 +104,6 @@ def _mirror_mailbox(account: Account, mailbox_id: MailboxId, uids: list[int]) ->
     mailbox = account.mailbox_by_id(mailbox_id)
     if mailbox is None:
         return
-    account.forget_directories()
     directory = account.directory(mailbox_id)
     wanted: list[tuple[int, str, str]] = []
     for message in account.select(mailbox_id, uids):

@@ -122,6 +122,11 @@ class Reader:
                 mailbox = self._mailbox(txn, mailbox_id, True)
             return mailbox
 
+    def mailbox_name(self, mailbox_id: int) -> str | None:
+        with self._env.begin() as txn:
+            value = lookup(txn, self._dbs.mailbox, KEY_AM.pack(self.id, mailbox_id))
+        return None if value is None else records.decode_mailbox(value).name
+
     def _has_children(self, txn: lmdb.Transaction, name: str) -> bool:
         prefix = self._key + name.encode() + b"/"
         with txn.cursor(db=self._dbs.mailbox_name) as cursor:

@@ -62,10 +62,11 @@ class ExpungedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Directories to be renamed, or removed when `target` is empty. Below the Maildir."""
+    """A directory to be renamed, or removed when `target` is empty. Below the Maildir."""
 
     source: str
     target: str = ""
+    inode: int = 0  # of the directory: tells whether what is at `target` is the renamed one
 
 
 _encode = msgspec.msgpack.Encoder().encode

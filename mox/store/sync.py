@@ -12,15 +12,18 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from mox import logfmt
 from mox.message import index_facts
 from mox.store import maildir, messages, records
 from mox.store.account_txn import AccountTxn, MailboxTxn, apply_flags
 from mox.store.committer import WriteTxn
+from mox.store.durable import space_error
+from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.model import FLAG_MASK, M_FLAGS, M_KEYWORDS, ChangeKind, MailboxId
 from mox.store.reading import range_items
 from mox.store.records import KEY_A, KEY_AMU
@@ -30,7 +33,12 @@ if TYPE_CHECKING:
 
 log = logfmt.logger("store")
 
+T = TypeVar("T")
+
 _ADOPT_AT_ONCE = 500
+
+# Whoever renames the mailbox while it is compared makes us look again.
+_ATTEMPTS = 5
 
 # A directory changed this recently may change again without a new mtime (clock tick).
 _TICK_NS = 20_000_000
@@ -160,6 +168,7 @@ class Findings:
 
     account_id: int
     mailbox_id: MailboxId
+    directory: str  # that was looked at
     difference: Difference
     adopted: Sequence[Adopted] = ()
     keyword_file: dict[int, str] = field(default_factory=dict)
@@ -167,13 +176,16 @@ class Findings:
     leftovers: list[str] = field(default_factory=list)  # out: files of expunged messages
 
     def apply(self, write: WriteTxn) -> None:
+        """Raises Moved when the mailbox has got another directory meanwhile."""
         account = AccountTxn(write, self.account_id)
-        mailbox = account.mailbox(self.mailbox_id)
+        mailbox = account.mailbox_in(self.mailbox_id, self.directory)
         self.leftovers = []
         self._apply_renamed(account, mailbox)
         self._apply_adopted(account, mailbox)
-        self._apply_gone(account, mailbox)
-        if self.listing is not None:
+        moving = has_intent(write, self.account_id)
+        if not moving:
+            self._apply_gone(account, mailbox)
+        if self.listing is not None and not moving:
             mailbox.state.new_mtime = self.listing.new_mtime
             mailbox.state.cur_mtime = self.listing.cur_mtime
             mailbox.state.scanned = int(time.time())
@@ -201,26 +213,34 @@ class Findings:
             message = mailbox.get(uid)
             if recorded is None or message is None or recorded == path.encode():
                 continue
-            old_flags, old_bits = maildir.parse_letters(
-                maildir.split_name(recorded.decode()[4:])[1]
-            )
-            new_flags, new_bits = maildir.parse_letters(maildir.split_name(path[4:])[1])
-            # Only what the other program changed: our own change may not be in the name yet.
-            flags = message[M_FLAGS] & FLAG_MASK ^ (old_flags ^ new_flags)
-            bits = message[M_KEYWORDS]
-            if old_bits != new_bits:
-                bits = bits & ~self._bits(mailbox, old_bits & ~new_bits)
-                bits |= self._bits(mailbox, new_bits & ~old_bits)
+            flags, bits = message[M_FLAGS] & FLAG_MASK, message[M_KEYWORDS]
+            text = maildir.split_name(path[4:])[1]
+            if text not in messages.own_letters(write, key):
+                old_text = maildir.split_name(recorded.decode()[4:])[1]
+                flags, bits = self._take_over(mailbox, (flags, bits), old_text, text)
             write.put(dbs.file, key, path.encode())
             if messages.shown_path(path, flags, bits) == path:
                 write.delete(dbs.mirror, key)
             else:
-                write.put(dbs.mirror, key, b"")
+                messages.show_later(write, key, flags, bits)
             if flags != message[M_FLAGS] & FLAG_MASK or bits != message[M_KEYWORDS]:
                 mailbox.replace(message, apply_flags(message, flags, bits, account.modseq))
                 changed.append(uid)
         if changed:
             account.log(ChangeKind.FLAGS, mailbox, records.ranges(changed))
+
+    def _take_over(
+        self, mailbox: MailboxTxn, present: tuple[int, int], old_text: str, new_text: str
+    ) -> tuple[int, int]:
+        """Only what the other program changed: our own change may not be in the name yet."""
+        old_flags, old_bits = maildir.parse_letters(old_text)
+        new_flags, new_bits = maildir.parse_letters(new_text)
+        flags, bits = present
+        flags = (flags | new_flags & ~old_flags) & ~(old_flags & ~new_flags)
+        if old_bits != new_bits:
+            bits = bits & ~self._bits(mailbox, old_bits & ~new_bits)
+            bits |= self._bits(mailbox, new_bits & ~old_bits)
+        return flags, bits
 
     def _apply_adopted(self, account: AccountTxn, mailbox: MailboxTxn) -> None:
         added: list[int] = []
@@ -263,8 +283,28 @@ class Findings:
 
 def compare_all(account: Account, mailbox_id: MailboxId, quarantine: str) -> bool:
     """List the mailbox's directory, compare it with the index, apply; whether they differed."""
+    return _where_it_is(account, mailbox_id, partial(_compare_all, account, mailbox_id, quarantine))
+
+
+def compare_some(account: Account, mailbox_id: MailboxId, paths: set[str], quarantine: str) -> None:
+    """Look at single paths that inotify named; the rest of the mailbox is not touched."""
+    look = partial(_compare_some, account, mailbox_id, paths, quarantine)
+    _where_it_is(account, mailbox_id, look)
+
+
+def _where_it_is(account: Account, mailbox_id: MailboxId, compare: Callable[[str], T]) -> T:
+    """Compare in the mailbox's directory, again where it was renamed meanwhile."""
+    for _ in range(_ATTEMPTS - 1):
+        directory = account.directory(mailbox_id)
+        try:
+            return compare(directory)
+        except Moved:
+            continue
+    return compare(account.directory(mailbox_id))
+
+
+def _compare_all(account: Account, mailbox_id: MailboxId, quarantine: str, directory: str) -> bool:
     store = account.store
-    directory = account.directory(mailbox_id)
 
     def look() -> tuple[Listing, Difference]:
         known = store.known_paths(account.id, mailbox_id)
@@ -280,7 +320,10 @@ def compare_all(account: Account, mailbox_id: MailboxId, quarantine: str) -> boo
         listing, difference = store.pool.apply(look)
     except FileNotFoundError:
         return _directory_missing(account, mailbox_id, directory)
-    findings = Findings(account.id, mailbox_id, difference, listing=listing)
+    except OSError as e:
+        detail = f"{directory}: {e}: check owner and mode"
+        raise StoreError(ErrorKind.INTERNAL, "cannot read mailbox", detail) from e
+    findings = Findings(account.id, mailbox_id, directory, difference, listing=listing)
     if not difference:
         store.later_write(findings.apply)
         return False
@@ -288,12 +331,12 @@ def compare_all(account: Account, mailbox_id: MailboxId, quarantine: str) -> boo
     return True
 
 
-def compare_some(account: Account, mailbox_id: MailboxId, paths: set[str], quarantine: str) -> None:
-    """Look at single paths that inotify named; the rest of the mailbox is not touched."""
-    directory = account.directory(mailbox_id)
+def _compare_some(
+    account: Account, mailbox_id: MailboxId, paths: set[str], quarantine: str, directory: str
+) -> None:
     difference = _difference_of(account, mailbox_id, directory, paths)
     if difference:
-        findings = Findings(account.id, mailbox_id, difference)
+        findings = Findings(account.id, mailbox_id, directory, difference)
         _apply(account, directory, findings, quarantine)
 
 
@@ -357,8 +400,18 @@ def _directory_missing(account: Account, mailbox_id: MailboxId, directory: str) 
         return False
     known = store.known_paths(account.id, mailbox_id)
     gone = [(uid, path) for path, uid in known.items()]
-    findings = Findings(account.id, mailbox_id, Difference(gone=gone))
-    store.committer.write(findings.apply, prepare=lambda: maildir.make_mailbox_directory(directory))
+    findings = Findings(account.id, mailbox_id, directory, Difference(gone=gone))
+
+    def change(write: WriteTxn) -> None:
+        findings.apply(write)
+        if not has_intent(write, account.id):
+            # Inside the transaction: a rename must not find the old directory made again.
+            maildir.make_mailbox_directory(directory)
+
+    try:
+        store.committer.write(change)
+    except OSError as e:
+        raise space_error(e, directory) from e
     return bool(gone)
 
 
@@ -375,6 +428,16 @@ def read_by_base(directory: str, base: str) -> bytes | None:
                 found = read_regular(f"{directory}/{sub}/{name}")
                 return None if found is None else found[0]
     return None
+
+
+def paths_of_bases(directory: str, bases: set[str]) -> list[str]:
+    """The paths of the mailbox's files that have one of these base names."""
+    return [
+        f"{sub}/{name}"
+        for sub in ("new", "cur")
+        for name in os.listdir(f"{directory}/{sub}")
+        if maildir.split_name(name)[0] in bases
+    ]
 
 
 def unlink_files(directory: str, paths: Sequence[str]) -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+import gevent
+
+from mox import logfmt
 from mox.message import index_facts
-from mox.store import maildir, messages, records
+from mox.store import maildir, messages, records, sync
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import WriteTxn
 from mox.store.durable import FileWrite, space_error, write_all
-from mox.store.errors import ErrorKind, StoreError
+from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.model import (
     Appended,
     ChangeKind,
@@ -39,10 +42,13 @@ if TYPE_CHECKING:
     from mox.store.account import Account
     from mox.store.store import Store
 
+log = logfmt.logger("store")
+
 T = TypeVar("T")
 
-# A path is chosen before the transaction; whoever renames meanwhile makes us look again.
-_ATTEMPTS = 5
+# A path is chosen before the transaction; whoever renames meanwhile makes us look again. Between
+# the renaming of a directory and its commit nothing can be written there: pauses in seconds.
+_PAUSES_S = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
 @dataclass(slots=True)
@@ -74,7 +80,7 @@ def _prepare_parts(prefix: bytes, stored: bytes | mmap.mmap, large: bool) -> _Pr
 
 def _file(store: Store, directory: str, path: str, prepared: _Prepared) -> FileWrite:
     """The file of a message; a large one is made durable here, off the committer's thread."""
-    tmp = os.path.join(directory, "tmp", prepared.base)
+    tmp = os.path.join(directory, "tmp", maildir.unique_name())
     final = os.path.join(directory, path)
     if not prepared.large:
         return FileWrite(tmp, final, prepared.parts)
@@ -94,18 +100,18 @@ def _write_durable(path: str, parts: Sequence[bytes]) -> None:
         finally:
             os.close(fd)
     except FileNotFoundError as e:
-        raise StoreError(ErrorKind.NOT_FOUND, "directory has moved", str(e)) from e
+        raise Moved(str(e)) from e
     except OSError as e:
         raise space_error(e, path) from e
 
 
 def _retrying(operation: Callable[[], T]) -> T:
-    for _ in range(_ATTEMPTS - 1):
+    """Again with fresh paths; names are the same, so that nothing of an attempt is left over."""
+    for pause in _PAUSES_S:
         try:
             return operation()
-        except StoreError as e:
-            if e.kind is not ErrorKind.NOT_FOUND:
-                raise
+        except Moved:
+            gevent.sleep(pause)
     return operation()
 
 
@@ -122,23 +128,23 @@ def deliver(store: Store, targets: Sequence[Target], spool: Spool) -> list[Deliv
     if spool.size > MEMORY_LIMIT or len(targets) > 1:
         _refuse_over_quota(targets, spool, results)
     prepared: dict[bytes, _Prepared] = {}
+    own: dict[int, _Prepared] = {}
     for i, target in enumerate(targets):
-        if results[i] is None and target.prefix not in prepared:
-            prepared[target.prefix] = _prepare(store, target.prefix, spool)
+        if results[i] is None:
+            if target.prefix not in prepared:
+                prepared[target.prefix] = _prepare(store, target.prefix, spool)
+            own[i] = _renamed(prepared[target.prefix])
 
     def attempt() -> list[Delivered | StoreError]:
         plans: list[_Plan] = []
         for i, target in enumerate(targets):
             if results[i] is None:
-                plan = _plan(store, target, prepared[target.prefix], results, i)
+                plan = _plan(store, target, own[i], results, i)
                 if plan is not None:
                     plans.append(plan)
         if plans:
-            files = [plan.file for plan in plans]
-            done = store.committer.write(partial(_deliver_txn, plans), files)
-            for plan, result in zip(plans, done, strict=True):
+            for plan, result in zip(plans, _deliver_plans(store, plans), strict=True):
                 results[plan.index] = result
-            _discard_failed(store, plans, done)
         return [result for result in results if result is not None]
 
     return _retrying(attempt)
@@ -174,22 +180,30 @@ def _plan(
     account = target.account
     try:
         mailbox_id, directory = account.open_mailbox(target.mailbox)
-        # Each target has a file of its own, so a name of its own.
-        base = maildir.base_name(len(prepared.parts[0]), prepared.wire_size)
-        own = _Prepared(prepared.parts, base, prepared.wire_size, prepared.overview, prepared.large)
-        path = _initial_path(base, target.flags)
-        file = _file(store, directory, path, own)
+        path = _initial_path(prepared.base, target.flags)
+        file = _file(store, directory, path, prepared)
     except StoreError as e:
         if e.kind is ErrorKind.NOT_FOUND:
-            account.forget_directories()
-            raise
+            raise Moved(e.text) from e  # a mailbox that is not there is made
         results[index] = e
         return None
     received, zone = target.received
     incoming = messages.Incoming(
-        path, received, zone, own.wire_size, own.overview, int(target.flags), target.keywords
+        path,
+        received,
+        zone,
+        prepared.wire_size,
+        prepared.overview,
+        int(target.flags),
+        target.keywords,
     )
     return _Plan(index, target, mailbox_id, directory, file, incoming)
+
+
+def _renamed(prepared: _Prepared) -> _Prepared:
+    """Each target has a file of its own, so a name of its own."""
+    base = maildir.base_name(len(prepared.parts[0]), prepared.wire_size)
+    return replace(prepared, base=base)
 
 
 def _initial_path(base: str, flags: int) -> str:
@@ -203,7 +217,10 @@ def _deliver_txn(plans: Sequence[_Plan], write: WriteTxn) -> list[Delivered | St
 
 def _deliver_one(plan: _Plan, write: WriteTxn) -> Delivered | StoreError:
     account = AccountTxn(write, plan.target.account.id)
-    mailbox = account.mailbox_in(plan.mailbox_id, plan.directory)
+    try:
+        mailbox = account.mailbox_in(plan.mailbox_id, plan.directory)
+    except StoreError as e:
+        raise Moved(e.text) from e  # removed: it is made again
     try:
         messages.check_quota(account, plan.incoming.size, plan.target.quota)
     except StoreError as e:
@@ -222,12 +239,18 @@ def _deliver_one(plan: _Plan, write: WriteTxn) -> Delivered | StoreError:
     )
 
 
-def _discard_failed(
-    store: Store, plans: Sequence[_Plan], done: Sequence[Delivered | StoreError]
-) -> None:
+def _deliver_plans(store: Store, plans: Sequence[_Plan]) -> list[Delivered | StoreError]:
+    files = [plan.file for plan in plans]
+    try:
+        done = store.committer.write(partial(_deliver_txn, plans), files)
+    except Moved:
+        for plan in plans:
+            plan.target.account.restore_directory(plan.mailbox_id)
+        raise
     for plan, result in zip(plans, done, strict=True):
         if isinstance(result, StoreError):
-            store.pool.apply(os.unlink, (plan.file.final,))
+            store.pool.apply(sync.unlink_files, (plan.directory, [plan.incoming.path]))
+    return done
 
 
 # ---- append
@@ -253,10 +276,8 @@ def append(
         change = partial(_append_txn, account.id, mailbox_id, directory, incoming, quota)
         try:
             return store.committer.write(change, files)
-        except StoreError as e:
-            if e.kind is ErrorKind.NOT_FOUND:
-                account.forget_directories()
-                account.directory(mailbox_id)  # raises when the mailbox itself is gone
+        except Moved:
+            account.restore_directory(mailbox_id)
             raise
 
     return _retrying(attempt)
@@ -302,6 +323,7 @@ def copy(
     move: bool,
 ) -> Copied:
     """COPY, or MOVE (RFC 6851): hard links, then the records, then the old names go."""
+    chosen: dict[int, str] = {}
 
     def attempt() -> Copied:
         source_dir = account.directory(source_id)
@@ -312,7 +334,9 @@ def copy(
         for message, old_path in zip(
             sources, account.paths(source_id, [m[0] for m in sources]), strict=True
         ):
-            path = _duplicate_path(message, old_path)
+            if message[0] not in chosen:
+                chosen[message[0]] = _duplicate_path(message, old_path)
+            path = chosen[message[0]]
             files.append(FileWrite(f"{source_dir}/{old_path}", f"{target_dir}/{path}", link=True))
             duplicates.append(messages.Duplicate(message, path))
         if not duplicates:
@@ -322,10 +346,9 @@ def copy(
         )
         try:
             result, files_gone = account.store.committer.write(change, files)
-        except StoreError as e:
-            if e.kind is ErrorKind.NOT_FOUND:
-                account.forget_directories()
-                account.mend(source_id)
+        except Moved:
+            account.mend(source_id)
+            account.restore_directory(target_id)
             raise
         account.remove_files(source_dir, files_gone)
         return result
@@ -388,14 +411,23 @@ def expunged_name(mailbox_id: int, uid: int) -> str:
 
 
 def put_away(
-    source_dir: str, expunged_dir: str, mailbox_id: int, files: list[tuple[int, str]]
+    account: Account, expunged_dir: str, mailbox_id: MailboxId, files: list[tuple[int, str]]
 ) -> None:
     """Move files of expunged messages to where sessions that still show them find them.
 
-    One that is not there was renamed or removed meanwhile; the keeper clears such leftovers.
+    One that is not there was renamed or removed meanwhile; the keeper clears such leftovers
+    before it forgets about them. Blocks.
     """
+    try:
+        source_dir = account.directory(mailbox_id)
+    except StoreError:
+        return  # the mailbox was deleted, and the files with it
     for uid, path in files:
         try:
             os.rename(f"{source_dir}/{path}", f"{expunged_dir}/{expunged_name(mailbox_id, uid)}")
         except FileNotFoundError:
             continue
+        except OSError as e:
+            # Better gone from these sessions than back for all; removing needs no space.
+            log.warn("keeping a removed message for those that still show it", err=e)
+            os.unlink(f"{source_dir}/{path}")
