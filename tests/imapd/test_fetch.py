@@ -44,74 +44,70 @@ def literal(text: bytes | str) -> str:
     return f"{{{len(octets)}}}\r\n{octets.decode('utf-8', 'surrogateescape')}"
 
 
-@pytest.mark.parametrize(
-    ("items", "expected"),
-    [
-        ("flags", "FLAGS (\\Seen todo)"),
-        ("uid", "UID 1"),
-        ("(uid flags)", "UID 1 FLAGS (\\Seen todo)"),
-        ("rfc822.size", f"RFC822.SIZE {len(MESSAGE)}"),
-        ("internaldate", 'INTERNALDATE "15-Jan-2027 09:00:00 +0100"'),
-        (
-            "fast",
-            "FLAGS (\\Seen todo)"
-            ' INTERNALDATE "15-Jan-2027 09:00:00 +0100"'
-            f" RFC822.SIZE {len(MESSAGE)}",
-        ),
-        (
-            "envelope",
-            'ENVELOPE ("Mon, 23 Nov 2026 12:46:03 +0100" "hello"'
-            ' (("Alice" NIL "alice" "remote.example")) (("Alice" NIL "alice" "remote.example"))'
-            ' (("Alice" NIL "alice" "remote.example")) ((NIL NIL "mjl" "example.org"))'
-            ' NIL NIL NIL "<m1@remote.example>")',
-        ),
-        (
-            "bodystructure",
-            'BODYSTRUCTURE ("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 11 1'
-            " NIL NIL NIL NIL)",
-        ),
-        ("body", 'BODY ("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 11 1)'),
-        ("body.peek[]", f"BODY[] {literal(MESSAGE)}"),
-        ("rfc822", f"RFC822 {literal(MESSAGE)}"),
-        ("rfc822.text", f"RFC822.TEXT {literal(TEXT)}"),
-        ("body[text]<5.3>", f"BODY[TEXT]<5> {literal('tex')}"),
-        ("body[]<9999.3>", f"BODY[]<9999> {literal('')}"),
-        ("body[1]", f"BODY[1] {literal(TEXT)}"),
-        ("body[2]", "BODY[2] NIL"),
-        (
-            "body[header.fields (Subject X-None)]",
-            "BODY[HEADER.FIELDS (Subject X-None)] " + literal("Subject: hello\r\n\r\n"),
-        ),
-        ("binary.size[1]", "BINARY.SIZE[1] 11"),
-        ("(body[text]<0.4> uid)", f"UID 1 BODY[TEXT]<0> {literal('some')}"),
-    ],
-)
-def test_item(client: Client, items: str, expected: str) -> None:
-    assert client.ok(f"fetch 1 {items}") == [f"* 1 FETCH ({expected})"]
+ITEMS = [
+    ("flags", "FLAGS (\\Seen todo)"),
+    ("uid", "UID 1"),
+    ("(uid flags)", "UID 1 FLAGS (\\Seen todo)"),
+    ("rfc822.size", f"RFC822.SIZE {len(MESSAGE)}"),
+    ("internaldate", 'INTERNALDATE "15-Jan-2027 09:00:00 +0100"'),
+    (
+        "fast",
+        f'FLAGS (\\Seen todo) INTERNALDATE "15-Jan-2027 09:00:00 +0100" RFC822.SIZE {len(MESSAGE)}',
+    ),
+    (
+        "envelope",
+        'ENVELOPE ("Mon, 23 Nov 2026 12:46:03 +0100" "hello"'
+        ' (("Alice" NIL "alice" "remote.example")) (("Alice" NIL "alice" "remote.example"))'
+        ' (("Alice" NIL "alice" "remote.example")) ((NIL NIL "mjl" "example.org"))'
+        ' NIL NIL NIL "<m1@remote.example>")',
+    ),
+    (
+        "bodystructure",
+        'BODYSTRUCTURE ("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 11 1 NIL NIL NIL NIL)',
+    ),
+    ("body", 'BODY ("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 11 1)'),
+    ("body.peek[]", f"BODY[] {literal(MESSAGE)}"),
+    ("rfc822", f"RFC822 {literal(MESSAGE)}"),
+    ("rfc822.text", f"RFC822.TEXT {literal(TEXT)}"),
+    ("body[text]<5.3>", f"BODY[TEXT]<5> {literal('tex')}"),
+    ("body[]<9999.3>", f"BODY[]<9999> {literal('')}"),
+    ("body[1]", f"BODY[1] {literal(TEXT)}"),
+    ("body[2]", "BODY[2] NIL"),
+    (
+        "body[header.fields (Subject X-None)]",
+        "BODY[HEADER.FIELDS (Subject X-None)] " + literal("Subject: hello\r\n\r\n"),
+    ),
+    ("binary.size[1]", "BINARY.SIZE[1] 11"),
+    ("(body[text]<0.4> uid)", f"UID 1 BODY[TEXT]<0> {literal('some')}"),
+]
 
 
-@pytest.mark.parametrize(
-    ("items", "expected"),
-    [
-        ("binary.peek[1]", "BINARY[1] " + literal(CAFE)),
-        ("binary.peek[2]", "BINARY[2] ~{4}\r\n\0\1\2\3"),
-        ("binary.peek[2]<1.2>", "BINARY[2]<1> " + literal(b"\1\2")),
-        ("binary.size[2]", "BINARY.SIZE[2] 4"),
-        ("binary.peek[9]", "BINARY[9] NIL"),
-        ("body.peek[2]", f"BODY[2] {literal('AAECAw==')}"),
-        (
-            "body.peek[2.mime]",
-            "BODY[2.MIME] "
-            + literal(
-                "Content-Type: application/octet-stream\r\n"
-                "Content-Transfer-Encoding: base64\r\n\r\n"
-            ),
+def test_item(client: Client) -> None:
+    for items, expected in ITEMS:
+        assert client.ok(f"fetch 1 {items}") == [f"* 1 FETCH ({expected})"], items
+
+
+MULTIPART_ITEMS = [
+    ("binary.peek[1]", "BINARY[1] " + literal(CAFE)),
+    ("binary.peek[2]", "BINARY[2] ~{4}\r\n\0\1\2\3"),
+    ("binary.peek[2]<1.2>", "BINARY[2]<1> " + literal(b"\1\2")),
+    ("binary.size[2]", "BINARY.SIZE[2] 4"),
+    ("binary.peek[9]", "BINARY[9] NIL"),
+    ("body.peek[2]", f"BODY[2] {literal('AAECAw==')}"),
+    (
+        "body.peek[2.mime]",
+        "BODY[2.MIME] "
+        + literal(
+            "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
         ),
-        ("internaldate", 'INTERNALDATE "15-Jan-2027 02:30:00 -0530"'),
-    ],
-)
-def test_item_of_a_multipart(client: Client, items: str, expected: str) -> None:
-    assert client.ok(f"fetch 2 {items}") == [f"* 2 FETCH ({expected})"]
+    ),
+    ("internaldate", 'INTERNALDATE "15-Jan-2027 02:30:00 -0530"'),
+]
+
+
+def test_item_of_a_multipart(client: Client) -> None:
+    for items, expected in MULTIPART_ITEMS:
+        assert client.ok(f"fetch 2 {items}") == [f"* 2 FETCH ({expected})"]
 
 
 def test_unknown_encoding_is_told_and_the_rest_is_sent(client: Client) -> None:

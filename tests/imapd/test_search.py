@@ -26,106 +26,106 @@ def client(site: Site) -> Client:
     return site.login("inbox")
 
 
-@pytest.mark.parametrize(
-    ("key", "found"),
-    [
-        ("all", "1 2 3 4"),
-        ("seen", "1 4"),
-        ("unseen", "2 3"),
-        ("not seen", "2 3"),
-        ("flagged", "3"),
-        ("keyword todo", "2"),
-        ("unkeyword Todo", "1 3 4"),
-        ("keyword $forwarded", "3"),
-        ("keyword nothing", ""),
-        ("deleted", "4"),
-        ("undraft", "1 2 3 4"),
-        ("recent", "1 2 3 4"),
-        ("new", "2 3"),
-        ("old", ""),
-        ("2:3", "2 3"),
-        ("3:*", "3 4"),
-        ("*", "4"),
-        ("uid 2,4:99", "2 4"),
-        ("uid 99:*", "4"),
-        ("9", ""),
-        ("larger 2000", "2"),
-        ("smaller 70", "4"),
-        ("before 1-Jan-2024", "1"),
-        ("since 1-Jan-2024", "2 3 4"),
-        ("on 15-Jan-2027", "2 3 4"),
-        ("sentsince 1-Feb-2026", "1 2 3"),
-        ("sentbefore 2-Feb-2026", "3"),
-        ("senton 1-Feb-2026", "3"),
-        ("older 100000", "1"),
-        ("younger 100000", "2 3 4"),
-        ("from alice", "1 2"),
-        ("from ALICE subject hello", "1 2"),
-        ('subject "hello 2"', "2"),
-        ("from remote.example", "1 2 3"),
-        ('header x-mark "needle IN"', "4"),
-        ('header x-mark ""', "4"),
-        ("header message-id m1", "1 2"),
-        ("body haystack", "4"),
-        ("body needle", ""),
-        ("text needle", "4"),
-        ('body "some text"', "1"),
-        ("or seen flagged", "1 3 4"),
-        ("or from alice flagged", "1 2 3"),
-        ("not (or seen flagged)", "2"),
-        ("(seen deleted)", "4"),
-        ("not from alice", "3 4"),
-        ("unseen from alice", "2"),
-    ],
-)
-def test_key(client: Client, key: str, found: str) -> None:
-    assert client.ok(f"search {key}") == [f"* SEARCH {found}".rstrip()]
+KEYS = [
+    ("all", "1 2 3 4"),
+    ("seen", "1 4"),
+    ("unseen", "2 3"),
+    ("not seen", "2 3"),
+    ("flagged", "3"),
+    ("keyword todo", "2"),
+    ("unkeyword Todo", "1 3 4"),
+    ("keyword $forwarded", "3"),
+    ("keyword nothing", ""),
+    ("deleted", "4"),
+    ("undraft", "1 2 3 4"),
+    ("recent", "1 2 3 4"),
+    ("new", "2 3"),
+    ("old", ""),
+    ("2:3", "2 3"),
+    ("3:*", "3 4"),
+    ("*", "4"),
+    ("uid 2,4:99", "2 4"),
+    ("uid 99:*", "4"),
+    ("9", ""),
+    ("larger 2000", "2"),
+    ("smaller 70", "4"),
+    ("before 1-Jan-2024", "1"),
+    ("since 1-Jan-2024", "2 3 4"),
+    ("on 15-Jan-2027", "2 3 4"),
+    ("sentsince 1-Feb-2026", "1 2 3"),
+    ("sentbefore 2-Feb-2026", "3"),
+    ("senton 1-Feb-2026", "3"),
+    ("older 100000", "1"),
+    ("younger 100000", "2 3 4"),
+    ("from alice", "1 2"),
+    ("from ALICE subject hello", "1 2"),
+    ('subject "hello 2"', "2"),
+    ("from remote.example", "1 2 3"),
+    ('header x-mark "needle IN"', "4"),
+    ('header x-mark ""', "4"),
+    ("header message-id m1", "1 2"),
+    ("body haystack", "4"),
+    ("body needle", ""),
+    ("text needle", "4"),
+    ('body "some text"', "1"),
+    ("or seen flagged", "1 3 4"),
+    ("or from alice flagged", "1 2 3"),
+    ("not (or seen flagged)", "2"),
+    ("(seen deleted)", "4"),
+    ("not from alice", "3 4"),
+    ("unseen from alice", "2"),
+]
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "found"),
-    [
-        ("subject", "héllo", "3"),
-        ("subject", "HÉLLO WÖRLD", "3"),
-        ("subject", "=?utf-8?q?h=C3=A9llo", "3"),
-        ("from", "jürgen", "3"),
-        ("from", "JÜRGEN", "3"),
-        ("body", "GRÜSSE", "3"),
-        ("body", "Grüße", "3"),
-        ("text", "wörld", "3"),
-        ("body", "nein", ""),
-    ],
-)
-def test_text_beyond_ascii(client: Client, key: str, value: str, found: str) -> None:
-    expected = [f"* SEARCH {found}".rstrip()]
-    assert client.ok(f"search charset utf-8 {key}", Literal(value)) == expected
-    assert client.ok(f"uid search charset utf-8 all {key}", Literal(value)) == expected
+def test_key(client: Client) -> None:
+    for key, found in KEYS:
+        assert client.ok(f"search {key}") == [f"* SEARCH {found}".rstrip()], key
+
+
+TEXTS = [
+    ("subject", "héllo", "3"),
+    ("subject", "HÉLLO WÖRLD", "3"),
+    ("subject", "=?utf-8?q?h=C3=A9llo", "3"),
+    ("from", "jürgen", "3"),
+    ("from", "JÜRGEN", "3"),
+    ("body", "GRÜSSE", "3"),
+    ("body", "Grüße", "3"),
+    ("text", "wörld", "3"),
+    ("body", "nein", ""),
+]
+
+
+def test_text_beyond_ascii(client: Client) -> None:
+    for key, value, found in TEXTS:
+        expected = [f"* SEARCH {found}".rstrip()]
+        assert client.ok(f"search charset utf-8 {key}", Literal(value)) == expected
+        assert client.ok(f"uid search charset utf-8 all {key}", Literal(value)) == expected
 
 
 def test_unknown_charset(client: Client) -> None:
     assert client.command("search charset koi8-r text x").code == "BADCHARSET (US-ASCII UTF-8)"
 
 
-@pytest.mark.parametrize(
-    ("options", "key", "result"),
-    [
-        ("min max count all", "unseen", "MIN 2 MAX 3 COUNT 2 ALL 2:3"),
-        ("min", "unseen", "MIN 2"),
-        ("max", "unseen", "MAX 3"),
-        ("min max", "unseen", "MIN 2 MAX 3"),
-        ("min max", "flagged", "MIN 3 MAX 3"),
-        ("count", "keyword nothing", "COUNT 0"),
-        ("min all", "keyword nothing", ""),
-        ("", "seen", "ALL 1,4"),
-        ("max", "from alice", "MAX 2"),
-    ],
-)
-def test_return_options(client: Client, options: str, key: str, result: str) -> None:
-    (line,) = client.ok(f"search return ({options}) {key}")
-    assert line.split(") ", 1)[-1] == (result or line)
-    assert line.startswith(f'* ESEARCH (TAG "t{client._count}")')
-    (line,) = client.ok(f"uid search return ({options}) {key}")
-    assert line.startswith(f'* ESEARCH (TAG "t{client._count}") UID')
+RETURNS = [
+    ("min max count all", "unseen", "MIN 2 MAX 3 COUNT 2 ALL 2:3"),
+    ("min", "unseen", "MIN 2"),
+    ("max", "unseen", "MAX 3"),
+    ("min max", "unseen", "MIN 2 MAX 3"),
+    ("min max", "flagged", "MIN 3 MAX 3"),
+    ("count", "keyword nothing", "COUNT 0"),
+    ("min all", "keyword nothing", ""),
+    ("", "seen", "ALL 1,4"),
+    ("max", "from alice", "MAX 2"),
+]
+
+
+def test_return_options(client: Client) -> None:
+    for options, key, result in RETURNS:
+        (line,) = client.ok(f"search return ({options}) {key}")
+        assert line.split(") ", 1)[-1] == (result or line)
+        assert line.startswith(f'* ESEARCH (TAG "t{client._count}")')
+        (line,) = client.ok(f"uid search return ({options}) {key}")
+        assert line.startswith(f'* ESEARCH (TAG "t{client._count}") UID')
 
 
 def test_rev2_answers_with_esearch(client: Client) -> None:
