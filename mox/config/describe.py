@@ -15,8 +15,9 @@ _TAB_WIDTH = 4  # what a tab counts when lines are wrapped
 
 _STATIC_HEAD = """\
 All fields of mox.conf, with their meaning. This is no configuration to start from: it shows \
-everything at once, also what excludes each other. "mox quickstart" writes one to start from. \
-Each level is indented by one tab. Comments are lines that begin with #. Changes need a restart."""
+everything at once, also what excludes each other. docs/install.md has one to start from. Each \
+level is indented by one tab. Comments are lines that begin with #. Changes need a restart or \
+SIGHUP."""
 _DYNAMIC_HEAD = """\
 All fields of domains.conf, with their meaning. This is no configuration to start from: it shows \
 everything at once, also what excludes each other. Each level is indented by one tab. Comments \
