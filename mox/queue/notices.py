@@ -1,0 +1,154 @@
+"""Telling senders that their message is late or will not arrive (RFC 3464).
+
+Notifications go straight into a mailbox: nothing about them can fail on the way. Those about
+messages without sender, or of an account that is gone, are for the postmaster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mox.address import Address, AddressError, Domain, Path, parse_domain
+from mox.delivery.headers import Headers
+from mox.message import dsn
+from mox.message.ids import message_id, parse_message_id
+from mox.message.trace import delivered_to, return_path
+from mox.queue.services import Services
+from mox.queue.verdict import Verdict
+from mox.store.errors import StoreError
+from mox.store.model import Flag, Target
+from mox.store.outgoing_records import QueueMessage
+
+if TYPE_CHECKING:
+    from mox.config import Config
+
+FAILED: Final = "mail delivery failed"
+DELAYED: Final = "mail delivery delayed"
+INBOX: Final = "INBOX"
+DMARC_REPORTS: Final = "dmarc"
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """Where a notification goes, and to whom it is addressed."""
+
+    account: str
+    mailbox: str
+    to: Path
+    flags: Flag = Flag.NONE
+
+
+def tell_failure(services: Services, msg: QueueMessage, verdict: Verdict, now: float) -> None:
+    """Tell that a message was given up. Raises StoreError."""
+    _tell(services, msg, verdict, now, ())
+
+
+def tell_delay(
+    services: Services, msg: QueueMessage, verdict: Verdict, now: float, attempts: list[float]
+) -> None:
+    """Tell that a message is late and will be tried again at these times. Raises StoreError."""
+    if not msg.is_dmarc_report:
+        _tell(services, msg, verdict, now, tuple(int(when) for when in attempts))
+
+
+def _tell(
+    services: Services,
+    msg: QueueMessage,
+    verdict: Verdict,
+    now: float,
+    next_attempts: tuple[int, ...],
+) -> None:
+    box = _box(services.config, services.hostname, msg)
+    notification = _compose(services, msg, verdict, now, next_attempts, box.to)
+    postmaster = Path("postmaster", services.hostname)
+    target = Target(
+        account=services.ctx.store.account(box.account),
+        mailbox=box.mailbox,
+        prefix=return_path(postmaster) + delivered_to(box.to),
+        received=(int(now), 0),
+        flags=box.flags,
+    )
+    with services.ctx.store.spool() as spool:
+        spool.write(dsn.compose(notification, utf8=msg.smtputf8))
+        [result] = services.ctx.store.deliver([target], spool)
+    if isinstance(result, StoreError):
+        raise result
+
+
+def _box(config: Config, hostname: Domain, msg: QueueMessage) -> _Box:
+    postmaster = config.static.postmaster
+    address = Path("postmaster", hostname)
+    if msg.is_dmarc_report:
+        mailbox = f"{postmaster.mailbox}/{DMARC_REPORTS}"
+        return _Box(postmaster.account, mailbox, msg.sender.path(), Flag.SEEN)
+    # RFC 5321 §6.1: nobody sent it, so nobody else is to be told.
+    if msg.sender.is_null:
+        return _Box(postmaster.account, postmaster.mailbox, address)
+    if msg.sender_account not in config.dynamic.accounts:
+        return _Box(postmaster.account, postmaster.mailbox, msg.sender.path())
+    return _Box(msg.sender_account, INBOX, msg.sender.path())
+
+
+def _compose(
+    services: Services,
+    msg: QueueMessage,
+    verdict: Verdict,
+    now: float,
+    next_attempts: tuple[int, ...],
+    to: Path,
+) -> dsn.Dsn:
+    hostname = services.hostname
+    header = _header(services, msg)
+    reply = verdict.reply
+    recipient = dsn.Recipient(
+        address=msg.recipient.path(),
+        action=dsn.Action.DELAYED if next_attempts else dsn.Action.FAILED,
+        status=verdict.status,
+        error=verdict.error,
+        remote_mta=_remote_mta(verdict) if reply else None,
+        remote_ip=verdict.ip if reply and verdict.host else None,
+        reply=_reply_lines(verdict),
+        last_attempt=int(msg.last_attempt),
+        will_retry_until=next_attempts[-1] if next_attempts else None,
+        next_attempts=next_attempts,
+    )
+    return dsn.Dsn(
+        mail_from=Address("postmaster", hostname),
+        mail_to=to,
+        subject=DELAYED if next_attempts else FAILED,
+        message_id=message_id(hostname),
+        date=int(now),
+        references=parse_message_id(msg.message_id.encode()),
+        reporting_mta=hostname,
+        arrival=int(msg.queued),
+        future_release=msg.future_release,
+        recipients=(recipient,),
+        original_header=header,
+    )
+
+
+def _reply_lines(verdict: Verdict) -> tuple[str, ...]:
+    """Return the lines of the server's reply as they came."""
+    reply = verdict.reply
+    if reply is None:
+        return ()
+    lead = f"{reply.code} {reply.enhanced} " if reply.enhanced else f"{reply.code} "
+    return tuple(f"{lead}{line}".rstrip() for line in reply.lines)
+
+
+def _remote_mta(verdict: Verdict) -> Domain | None:
+    try:
+        return parse_domain(verdict.host)
+    except AddressError:
+        return None  # an address literal, or our own mailboxes
+
+
+def _header(services: Services, msg: QueueMessage) -> bytes:
+    """Return the header section of the message, as far as its first piece has it."""
+    try:
+        start = next(services.outgoing.chunks(msg), b"")
+    except StoreError:
+        # The file is what cannot be read: the sender must hear of the failure all the same.
+        start = msg.prefix
+    return Headers(start.replace(b"\r\n", b"\n")).section.replace(b"\n", b"\r\n")

@@ -1,0 +1,76 @@
+"""What all deliveries of the queue process share."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Final
+
+from mox.address import Domain, parse_domain
+from mox.config import outgoing_addresses
+from mox.dns import Resolver
+from mox.store.outgoing import Outgoing
+from mox.tlsio.client import ClientContext
+
+if TYPE_CHECKING:
+    from mox.config import Config
+    from mox.serving.context import Context
+
+SMTP_PORT: Final = 25
+# For tests: another port than 25 at the mail hosts of other domains.
+PORT_VARIABLE: Final = "MOX_SMTP_PORT"
+
+
+class Services:
+    """Made once per process, after fork. Clock and chance are arguments for tests."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        resolver: Resolver,
+        *,
+        clock: Callable[[], float] = time.time,
+        chance: random.Random | None = None,
+    ) -> None:
+        self.ctx = ctx
+        self.resolver = resolver
+        self.clock = clock
+        self.chance = chance or random.Random()
+        self.outgoing = Outgoing(ctx.store)
+        self.smtp_port = int(os.environ.get(PORT_VARIABLE) or SMTP_PORT)
+        self._contexts: dict[bool, ClientContext] = {}
+
+    @property
+    def config(self) -> Config:
+        return self.ctx.config
+
+    @property
+    def hostname(self) -> Domain:
+        """The name of this server."""
+        return parse_domain(self.config.static.hostname)
+
+    def tls_context(self, *, verify: bool) -> ClientContext:
+        """Return the context for connections to other servers. Raises TLSConfigError."""
+        context = self._contexts.get(verify)
+        if context is None:
+            ca = self.config.static.tls.ca
+            files = [os.fspath(self.config.dir / name) for name in ca.cert_files] if ca else []
+            context = ClientContext(
+                verify=verify,
+                ca_files=files,
+                system_ca=ca is None or ca.additional_to_system,
+            )
+            self._contexts[verify] = context
+        return context
+
+    def source_for(self, ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address | None:
+        """Return the address of ours to connect from; None leaves it to the system."""
+        v4, v6 = outgoing_addresses(self.config.static)
+        source = v4 if ip.version == 4 else v6
+        # From loopback only loopback can be reached, and the other way round it is safe.
+        if source is None or source.is_loopback or ip.is_loopback:
+            return None
+        return source
