@@ -10,7 +10,10 @@ there, and `exposition` adds them up. Without it the values of this process alon
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from typing import Final, Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -33,6 +36,7 @@ DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 # Files that a process writes in multiprocess mode, by the kinds of metrics declared, and what is
 # set aside for each.
 _FILES: dict[str, int] = {}
+_IN_MEMORY = "/dev/shm"  # noqa: S108 - mkdtemp makes a directory of our own there
 _SMALL_FILE = 256 << 10
 _HISTOGRAM_FILE = 512 << 10
 
@@ -89,11 +93,21 @@ def process_started() -> None:
     """Set aside this process's files; called first in each new process.
 
     They are memory maps: without space on the disk for what is written later, the kernel would
-    kill the process. Raises OSError when there is none now.
+    kill the process. Raises OSError when there is none now; then the process counts for itself
+    alone, in files in memory: a full disk must not keep it from serving.
     """
     directory = os.environ.get(DIRECTORY_VARIABLE)
     if directory is None:
         return
+    try:
+        _set_aside(directory)
+    except OSError:
+        os.environ[DIRECTORY_VARIABLE] = own = tempfile.mkdtemp(prefix="mox-", dir=_IN_MEMORY)
+        atexit.register(shutil.rmtree, own, ignore_errors=True)
+        raise
+
+
+def _set_aside(directory: str) -> None:
     for prefix, size in _FILES.items():
         path = os.path.join(directory, f"{prefix}_{os.getpid()}.db")
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)

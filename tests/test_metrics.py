@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from mox import metrics
 
@@ -49,3 +52,14 @@ def test_a_single_process_shows_its_own() -> None:
     after = metrics.exposition()
     assert b"mox_logging_level_warn_total" in after
     assert before != after
+
+
+def test_a_process_without_its_directory_counts_for_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(metrics.DIRECTORY_VARIABLE, str(tmp_path / "missing"))
+    with pytest.raises(OSError):
+        metrics.process_started()
+    own = Path(os.environ[metrics.DIRECTORY_VARIABLE])
+    assert own.is_dir()
+    shutil.rmtree(own)
