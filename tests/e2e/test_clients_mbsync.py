@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mailboxes import flags_of, numbers, select
+from tests.support.mailboxes import body_of, flags_of, numbers, select
 from tests.support.server import Server, running
 
 MESSAGES = 10_000
@@ -123,7 +123,7 @@ def test_ten_thousand_messages_in_both_directions(filled: Server, tmp_path: Path
     assert len(near) == MESSAGES + 2 - 11
     imap.noop()
     (far_new,) = numbers(imap, "SUBJECT", '"from-near"')
-    assert b"\r\n\r\n.\r\nFrom near\r\n" in imap.fetch(far_new.decode(), "(BODY.PEEK[])")[1][0][1]
+    assert b"\r\n\r\n.\r\nFrom near\r\n" in body_of(imap, far_new)
     (starred,) = numbers(imap, "HEADER", "Message-ID", '"<0@example.org>"')
     assert flags_of(imap, starred.decode()) >= {"\\Flagged", "\\Seen"}
     assert select(imap, "Big") == MESSAGES + 2 - 11

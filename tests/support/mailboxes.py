@@ -30,8 +30,9 @@ def body_of(client: imaplib.IMAP4, number: bytes | str) -> bytes:
         number if isinstance(number, str) else number.decode(), "(BODY.PEEK[])"
     )
     assert status == "OK", data
-    assert isinstance(data[0], tuple), data
-    return bytes(data[0][1])
+    # Beside the answer there may be news of other messages.
+    (answer,) = [item for item in data if isinstance(item, tuple)]
+    return bytes(answer[1])
 
 
 def select(client: imaplib.IMAP4, mailbox: str = "INBOX") -> int:
@@ -44,9 +45,11 @@ def select(client: imaplib.IMAP4, mailbox: str = "INBOX") -> int:
 def flags_of(client: imaplib.IMAP4, number: str) -> set[str]:
     status, data = client.fetch(number, "(FLAGS)")
     assert status == "OK", data
-    line = data[0][0] if isinstance(data[0], tuple) else data[0]
-    assert isinstance(line, bytes), data
-    return {flag.decode() for flag in imaplib.ParseFlags(line)}
+    lines = [
+        item for item in data if isinstance(item, bytes) and item.startswith(f"{number} (".encode())
+    ]
+    assert lines, data
+    return {flag.decode() for flag in imaplib.ParseFlags(lines[-1])}
 
 
 def is_intact(found: bytes, sent: bytes) -> bool:
