@@ -7,13 +7,16 @@ session looks by itself before it answers a command.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+import gevent
+
+from mox import logfmt, metrics
+from mox.imapd.pace import Pace
 from mox.store.errors import HistoryLost
 from mox.store.model import Change, MailboxId, MessageTuple
 
 if TYPE_CHECKING:
-    from mox.serving.connection import Wake
     from mox.store import Store
     from mox.store.account import Account
 
@@ -24,30 +27,50 @@ _KEEP_LINES = 1024
 _KEEP_MESSAGES = 64
 
 
+class Follower(Protocol):
+    """A session that wants to know when there may be something new."""
+
+    def announce(self) -> None:
+        """Look at the feed; must not wait."""
+
+
 class Feed:
     """The changes of one account up to `modseq`, and texts that several sessions will send."""
 
-    __slots__ = ("_added", "_floor", "_lines", "_recent", "_wakes", "_watch", "account", "modseq")
+    __slots__ = (
+        "_added",
+        "_announcing",
+        "_floor",
+        "_followers",
+        "_lines",
+        "_recent",
+        "_rung",
+        "_watch",
+        "account",
+        "modseq",
+    )
 
     def __init__(self, store: Store, account: Account) -> None:
         self.account = account
         self.modseq = account.modseq()
         self._floor = self.modseq  # changes after this one are all in _recent
         self._recent: deque[Change] = deque()
-        self._wakes: set[Wake] = set()
+        self._followers: dict[Follower, None] = {}
+        self._rung = False
+        self._announcing = False
         self._lines: dict[tuple[int, int, int], bytes] = {}
         self._added: dict[tuple[int, int], list[MessageTuple]] = {}
         self._watch = store.watch(account.id, self._ring)
 
-    def join(self, wake: Wake) -> None:
-        self._wakes.add(wake)
+    def join(self, follower: Follower) -> None:
+        self._followers[follower] = None
 
-    def leave(self, wake: Wake) -> bool:
-        """Stop waking; true when nobody is left, the feed is then closed."""
-        self._wakes.discard(wake)
-        if not self._wakes:
+    def leave(self, follower: Follower) -> bool:
+        """Stop announcing; true when nobody is left, the feed is then closed."""
+        self._followers.pop(follower, None)
+        if not self._followers:
             self._watch.cancel()
-        return not self._wakes
+        return not self._followers
 
     def advance(self) -> int:
         """Read what the log has that we have not; returns the modseq reached."""
@@ -99,8 +122,32 @@ class Feed:
             self._lines[mailbox_id, uid, form] = text
 
     def _ring(self) -> None:
-        for wake in self._wakes:
-            wake.ring()
+        self._rung = True
+        if not self._announcing:
+            self._announcing = True
+            gevent.spawn_raw(self._announce)
+
+    def _announce(self) -> None:
+        """Tell all followers, one after the other: one greenlet for all costs a third."""
+        pace = Pace()
+        try:
+            while self._rung:
+                self._rung = False
+                for follower in list(self._followers):
+                    if follower in self._followers:
+                        _announce_to(follower)
+                    pace()
+        finally:
+            self._announcing = False
+
+
+def _announce_to(follower: Follower) -> None:
+    try:
+        follower.announce()
+    except Exception as e:
+        # The others are told nevertheless.
+        logfmt.logger("imapserver").exception("announcing changes failed", err=e)
+        metrics.PANICS.labels("imapserver").inc()
 
 
 class Feeds:
@@ -110,15 +157,15 @@ class Feeds:
         self._store = store
         self._feeds: dict[int, Feed] = {}
 
-    def join(self, account: Account, wake: Wake) -> Feed:
-        """The account's feed; `wake` rings when something may be new, until `leave`."""
+    def join(self, account: Account, follower: Follower) -> Feed:
+        """The account's feed; `follower` hears when something may be new, until `leave`."""
         feed = self._feeds.get(account.id)
         if feed is None:
             feed = Feed(self._store, account)
             self._feeds[account.id] = feed
-        feed.join(wake)
+        feed.join(follower)
         return feed
 
-    def leave(self, feed: Feed, wake: Wake) -> None:
-        if feed.leave(wake):
+    def leave(self, feed: Feed, follower: Follower) -> None:
+        if feed.leave(follower):
             self._feeds.pop(feed.account.id, None)

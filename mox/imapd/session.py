@@ -16,7 +16,7 @@ from mox.imap.limits import LIMITS, LIMITS_BEFORE_LOGIN
 from mox.imap.state import Feature, Happening
 from mox.imap.state import Session as ProtocolState
 from mox.imapd.updates import updates
-from mox.serving.connection import ConnectionLost, Wake
+from mox.serving.connection import ConnectionLost, ConnectionTimeout, Wake
 from mox.serving.login import Client
 from mox.store.errors import StoreError
 
@@ -38,6 +38,10 @@ COMMAND_TIMEOUT_S: Final = 30 * 60.0
 SEND_TIMEOUT_S: Final = 5 * 60.0
 # Octets of responses that are collected before they are sent.
 _BATCH: Final = 128 * 1024
+
+
+# Octets that a socket takes at once when it is writable at all.
+_AT_ONCE: Final = 2048
 
 
 class Idling(NamedTuple):
@@ -100,12 +104,15 @@ class Session:
 
     def write(self, data: bytes, kind: Kind = "line") -> None:
         """Add to what is to be sent; sends when a batch is full."""
+        self._add(data, kind)
+        if self._size >= _BATCH:
+            self.flush()
+
+    def _add(self, data: bytes, kind: Kind = "line") -> None:
         if self.log.trace_enabled():
             self.log.trace_protocol("S: ", data, kind)
         self._out.append(data)
         self._size += len(data)
-        if self._size >= _BATCH:
-            self.flush()
 
     def flush(self) -> None:
         """Send what has been written."""
@@ -165,7 +172,7 @@ class Session:
     def logged_in(self, account: Account) -> None:
         """Enter the authenticated state."""
         self.account = account
-        self.feed = self.service.feeds.join(account, self.wake)
+        self.feed = self.service.feeds.join(account, self)
         self.reader.limits = LIMITS
         self.state.happened(Happening.AUTHENTICATED)
         self.log = self.log.bind(account=account.name)
@@ -195,6 +202,26 @@ class Session:
         if self.view is not None and self.feed is not None:
             for line in updates(self.view, self.feed, self.state, expunge=expunge):
                 self.write(line)
+
+    def announce(self) -> None:
+        """There may be news. A client that idles is told at once if that takes no waiting."""
+        if self.idling is None or self.view is None or self.feed is None:
+            return
+        is_parked = self.wake.waiter is not None
+        if not is_parked or self._out or self.conn.slow or not self.conn.is_writable():
+            self.wake.ring()
+            return
+        # Nothing here lets another greenlet run before all is said.
+        for line in updates(self.view, self.feed, self.state, expunge=True):
+            self._add(line)
+        if self._size > _AT_ONCE:
+            self.wake.ring()
+            return
+        try:
+            self.flush()
+        except (ConnectionLost, ConnectionTimeout):
+            # The session finds out by itself.
+            self.wake.ring()
 
     def use_condstore(self) -> None:
         """RFC 7162 §3.1: the first use of CONDSTORE enables it for the rest of the session."""
@@ -226,5 +253,5 @@ class Session:
             self.log.error("leaving mailbox", err=e)
         finally:
             if self.feed is not None:
-                self.service.feeds.leave(self.feed, self.wake)
+                self.service.feeds.leave(self.feed, self)
                 self.feed = None

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import _socket
 import contextlib
+import fcntl
+import sys
+import termios
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 _RECV_BYTES = 65536
 # Reads in a row that found data waiting before others get a turn.
 _FAIR_STREAK = 16
+# Octets that may wait in the kernel's send buffer (16 KB at least) when more of it is asked for.
+_NEARLY_EMPTY = 4096
 # Slow mode: a second before each read; a byte a second until so much of the limit is left.
 _SLOW_STEP_S = 1.0
 _SLOW_RESERVE_S = 5.0
@@ -223,6 +228,16 @@ class Stream:
             return
         for piece in pieces(data):
             self._send_piece(piece, timeout_s)
+
+    def is_writable(self) -> bool:
+        """Whether a `send` of a few KB is taken by the kernel without waiting.
+
+        May be asked, and such a send be made, while the stream is parked.
+        """
+        if self._sock is None:
+            return False
+        waiting = fcntl.ioctl(self._sock.fileno(), termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(waiting, sys.byteorder) < _NEARLY_EMPTY
 
     def _send_piece(self, piece: Bytes, timeout_s: float) -> None:
         session = self._session
