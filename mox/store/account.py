@@ -232,21 +232,27 @@ class Account:
 
         Never kept for later: another process may rename the mailbox at any time.
         """
-        name = self._reader.mailbox_name(mailbox_id)
-        if name is None:
+        directory = self.present_directory(mailbox_id)
+        if directory is None:
             raise StoreError(ErrorKind.NOT_FOUND, "no such mailbox")
-        return self._folders.path(name)
+        return directory
+
+    def present_directory(self, mailbox_id: MailboxId) -> str | None:
+        """The same, or None when there is no such mailbox any more."""
+        name = self._reader.mailbox_name(mailbox_id)
+        return None if name is None else self._folders.path(name)
 
     def restore_directory(self, mailbox_id: MailboxId) -> None:
         """Make the mailbox's directory again, where another program removed it or a part."""
+        directory = self.present_directory(mailbox_id)
+        if directory is None:
+            return
         try:
-            maildir.make_subdirectories(self.directory(mailbox_id))
+            maildir.make_subdirectories(directory)
         except FileNotFoundError:
             self.mend(mailbox_id)
         except OSError as e:
-            raise space_error(e, self.directory(mailbox_id)) from e
-        except StoreError:
-            return  # the mailbox is gone, too
+            raise space_error(e, directory) from e
 
     # ---- messages
 
@@ -317,11 +323,9 @@ class Account:
 
     def remove_by_base(self, mailbox_id: MailboxId, bases: set[str]) -> None:
         """Unlink files by their base names, whatever letters they have got. Blocks."""
-        try:
-            directory = self.directory(mailbox_id)
-        except StoreError:
-            return  # deleted, and the files with it
-        sync.unlink_files(directory, sync.paths_of_bases(directory, bases))
+        directory = self.present_directory(mailbox_id)
+        if directory is not None:
+            sync.unlink_files(directory, sync.paths_of_bases(directory, bases))
 
     # ---- credentials
 

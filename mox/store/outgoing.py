@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,7 @@ class Outgoing:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._dbs = store.dbs
+        self._unused: deque[str] = deque()
         self.directory = store.data_dir / "queue"
 
     # ---- putting in
@@ -275,9 +277,18 @@ class Outgoing:
             yield from (itertools.islice(values, limit) if limit else values)
 
     def _remove_files(self, files: Iterable[str]) -> None:
-        for file in files:
+        """Remove files soon, on a thread: that can wait for the disk. Those left are swept."""
+        is_under_way = bool(self._unused)
+        self._unused.extend(files)
+        if self._unused and not is_under_way:
+            self._store.later(self._remove_unused)
+
+    def _remove_unused(self) -> None:
+        # The last one leaves the list when it is removed: until then others only add.
+        while self._unused:
             with contextlib.suppress(FileNotFoundError):
-                self.path(file).unlink()
+                self.path(self._unused[0]).unlink()
+            self._unused.popleft()
 
 
 def _unreadable(msg: QueueMessage, error: OSError) -> StoreError:

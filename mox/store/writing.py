@@ -245,12 +245,21 @@ def _deliver_plans(store: Store, plans: Sequence[_Plan]) -> list[Delivered | Sto
         done = store.committer.write(partial(_deliver_txn, plans), files)
     except Moved:
         for plan in plans:
-            plan.target.account.restore_directory(plan.mailbox_id)
+            _take_back(store, plan)
         raise
     for plan, result in zip(plans, done, strict=True):
         if isinstance(result, StoreError):
             store.pool.apply(sync.unlink_files, (plan.directory, [plan.incoming.path]))
     return done
+
+
+def _take_back(store: Store, plan: _Plan) -> None:
+    """The file may have gone along with its renamed directory, and the retry go elsewhere."""
+    account = plan.target.account
+    account.restore_directory(plan.mailbox_id)
+    directory = account.present_directory(plan.mailbox_id)
+    if directory is not None:
+        store.pool.apply(sync.unlink_files, (directory, [plan.incoming.path]))
 
 
 # ---- append
@@ -418,9 +427,8 @@ def put_away(
     One that is not there was renamed or removed meanwhile; the keeper clears such leftovers
     before it forgets about them. Blocks.
     """
-    try:
-        source_dir = account.directory(mailbox_id)
-    except StoreError:
+    source_dir = account.present_directory(mailbox_id)
+    if source_dir is None:
         return  # the mailbox was deleted, and the files with it
     for uid, path in files:
         try:

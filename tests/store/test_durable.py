@@ -1,0 +1,256 @@
+"""Files made durable in batches, and what happens when the disk does not."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mox.store import durable
+from mox.store.durable import FileBatch, FileWrite, NoSpaceAtSync, SyncFailed
+from mox.store.errors import ErrorKind, Moved, StoreError
+
+
+class Disk:
+    """Stands for the time that syncs take: each step moves the clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.file_s = 0.001
+        self.syncfs_s = 0.002
+        self.calls: list[str] = []
+
+    def fdatasync(self, _: int) -> None:
+        self.calls.append("file")
+        self.now += self.file_s
+
+    def syncfs(self, _: int) -> None:
+        self.calls.append("syncfs")
+        self.now += self.syncfs_s
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+    monkeypatch.setattr(os, "fdatasync", disk.fdatasync)
+    monkeypatch.setattr(durable, "syncfs", disk.syncfs)
+    return disk
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for sub in ("tmp", "new", "other"):
+        (tmp_path / sub).mkdir()
+    return tmp_path
+
+
+def file(root: Path, name: str, content: bytes = b"x", into: str = "new") -> FileWrite:
+    return FileWrite(f"{root}/tmp/{name}", f"{root}/{into}/{name}", [content])
+
+
+def names(root: Path) -> list[str]:
+    return sorted(f"{path.parent.name}/{path.name}" for path in root.glob("*/*"))
+
+
+def failing(number: int) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_files_are_in_place_and_whole(root: Path) -> None:
+    batch = FileBatch(str(root))
+    parts = [b"one ", b"", b"two"]
+    results = batch.make_durable([[FileWrite(f"{root}/tmp/a", f"{root}/new/a", parts)], []])
+    assert results == [None, None]
+    assert (root / "new/a").read_bytes() == b"one two"
+    assert names(root) == ["new/a"]
+    batch.close()
+
+
+def test_mtimes_tell_of_directories_before_and_after(root: Path) -> None:
+    os.utime(root / "new", ns=(5, 5))
+    batch = FileBatch(str(root))
+    batch.make_durable([[file(root, "a")]])
+    assert batch.mtimes == {f"{root}/new": (5, os.stat(root / "new").st_mtime_ns)}
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ENOSPC, ErrorKind.DISK_FULL),
+        (errno.EDQUOT, ErrorKind.DISK_FULL),
+        (errno.EACCES, ErrorKind.INTERNAL),
+        (errno.EIO, ErrorKind.INTERNAL),
+    ],
+)
+def test_a_file_that_cannot_be_written_fails_its_job_only(
+    root: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: ErrorKind
+) -> None:
+    writev = os.writev
+
+    def some_fail(fd: int, parts: list[bytes]) -> int:
+        if parts[0].startswith(b"bad"):
+            os.write(fd, b"b")
+            raise OSError(number, os.strerror(number))
+        return writev(fd, parts)
+
+    monkeypatch.setattr(os, "writev", some_fail)
+    jobs = [
+        [file(root, "a")],
+        [file(root, "b"), file(root, "c", b"bad"), file(root, "d")],
+        [file(root, "e")],
+    ]
+    results = FileBatch(str(root)).make_durable(jobs)
+    assert results[0] is None
+    assert results[2] is None
+    assert isinstance(results[1], StoreError)
+    assert results[1].kind is kind
+    assert results[1].temporary
+    assert results[1].detail
+    assert names(root) == ["new/a", "new/e"]
+
+
+def test_a_disk_found_full_at_the_sync_of_a_file_fails_its_job_only(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fdatasync", failing(errno.ENOSPC))
+    (result,) = FileBatch(str(root)).make_durable([[file(root, "a")]])
+    assert result is not None
+    assert result.kind is ErrorKind.DISK_FULL
+    assert names(root) == []
+
+
+def test_a_failed_sync_of_a_file_fails_the_batch(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = FileBatch(str(root))
+    batch.make_durable([[file(root, "before")]])
+    monkeypatch.setattr(os, "fdatasync", failing(errno.EIO))
+    with pytest.raises(SyncFailed) as caught:
+        batch.make_durable([[file(root, "a")], [file(root, "b")]])
+    assert not isinstance(caught.value, NoSpaceAtSync)
+    assert names(root) == ["new/before"]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.EIO, SyncFailed), (errno.ENOSPC, NoSpaceAtSync)]
+)
+def test_a_failed_syncfs_fails_the_batch(
+    root: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, number: int, kind: type
+) -> None:
+    batch = FileBatch(str(root), lambda: disk.now)
+    batch._file_cost.seconds = 1.0
+    monkeypatch.setattr(durable, "syncfs", failing(number))
+    with pytest.raises(SyncFailed) as caught:
+        batch.make_durable([[file(root, "a")], [file(root, "b")]])
+    assert type(caught.value) is kind
+    assert names(root) == []
+
+
+def test_a_failed_sync_of_a_directory_fails_the_batch(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", failing(errno.EIO))
+    with pytest.raises(SyncFailed):
+        FileBatch(str(root)).make_durable([[file(root, "a")]])
+    assert names(root) == []
+
+
+def test_a_directory_that_was_renamed_concerns_its_job_only(root: Path) -> None:
+    jobs = [[file(root, "a", into="gone")], [file(root, "b")]]
+    moved, written = FileBatch(str(root)).make_durable(jobs)
+    assert isinstance(moved, Moved)
+    assert written is None
+    assert names(root) == ["new/b"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.EMFILE])
+def test_a_directory_that_cannot_be_opened_for_its_sync_concerns_its_job_only(
+    root: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A rename by another process just after ours of the file, say."""
+    real = os.open
+
+    def some_fail(path: str, flags: int, *rest: int) -> int:
+        if path == f"{root}/other":
+            raise OSError(number, os.strerror(number))
+        return real(path, flags, *rest)
+
+    batch = FileBatch(str(root))
+    monkeypatch.setattr(os, "open", some_fail)
+    jobs = [[file(root, "a", into="other")], [file(root, "b")]]
+    failed, written = batch.make_durable(jobs)
+    assert isinstance(failed, StoreError)
+    assert isinstance(failed, Moved) == (number == errno.ENOENT)
+    assert written is None
+    assert names(root) == ["new/b"]
+
+
+def test_a_link_may_have_been_made_by_an_earlier_attempt(root: Path) -> None:
+    (root / "new/source").write_bytes(b"x")
+    link = FileWrite(f"{root}/new/source", f"{root}/other/copy", link=True)
+    batch = FileBatch(str(root))
+    assert batch.make_durable([[link]]) == [None]
+    assert batch.make_durable([[link]]) == [None]
+    (root / "other/taken").write_bytes(b"y")
+    taken = FileWrite(f"{root}/new/source", f"{root}/other/taken", link=True)
+    (result,) = batch.make_durable([[taken]])
+    assert result is not None
+
+
+def test_one_file_is_synced_by_itself(root: Path, disk: Disk) -> None:
+    batch = FileBatch(str(root), lambda: disk.now)
+    batch._file_cost.seconds = 100.0
+    batch.make_durable([[file(root, "a")]])
+    assert disk.calls == ["file"]
+
+
+def many(root: Path, prefix: str, count: int) -> list[list[FileWrite]]:
+    return [[file(root, f"{prefix}.{i}")] for i in range(count)]
+
+
+def test_the_cheaper_way_of_syncing_is_found(root: Path, disk: Disk) -> None:
+    batch = FileBatch(str(root), lambda: disk.now)
+    for round_ in range(30):  # one file each, to learn what a file costs
+        batch.make_durable(many(root, f"one{round_}", 1))
+    disk.calls.clear()
+    batch.make_durable(many(root, "few", 2))
+    assert disk.calls == ["file"] * 2
+    disk.calls.clear()
+    batch.make_durable(many(root, "many", 20))
+    assert disk.calls == ["syncfs"]
+
+
+def test_syncfs_that_has_become_dear_is_left_alone_and_tried_again(root: Path, disk: Disk) -> None:
+    disk.syncfs_s = 5.0
+    batch = FileBatch(str(root), lambda: disk.now)
+    batch._file_cost.seconds = 0.001
+    batch._syncfs_cost.seconds = 0.001
+    batch.make_durable(many(root, "first", 10))
+    assert disk.calls == ["syncfs"]
+    disk.calls.clear()
+    disk.syncfs_s = 0.0001
+    batches = 0
+    while "syncfs" not in disk.calls:
+        batch.make_durable(many(root, f"round{batches}", 2))
+        batches += 1
+    assert batches == durable._RETRY_SYNCFS
+    assert disk.calls.count("file") == 2 * (batches - 1)
+
+
+def test_directories_are_synced_after_the_renames(
+    root: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order is the contract: data, rename, directory."""
+    steps: list[str] = []
+    real = os.rename
+    monkeypatch.setattr(os, "fdatasync", lambda fd: steps.append("data"))
+    monkeypatch.setattr(os, "fsync", lambda fd: steps.append("directory"))
+    monkeypatch.setattr(os, "rename", lambda a, b: (steps.append("rename"), real(a, b)))
+    FileBatch(str(root)).make_durable([[file(root, "a")], [file(root, "b", into="other")]])
+    assert steps == ["data", "data", "rename", "rename", "directory", "directory"]
