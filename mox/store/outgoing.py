@@ -286,9 +286,11 @@ class Outgoing:
     def _remove_unused(self) -> None:
         # The last one leaves the list when it is removed: until then others only add.
         while self._unused:
-            with contextlib.suppress(FileNotFoundError):
-                self.path(self._unused[0]).unlink()
-            self._unused.popleft()
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    self.path(self._unused[0]).unlink()
+            finally:
+                self._unused.popleft()
 
 
 def _unreadable(msg: QueueMessage, error: OSError) -> StoreError:

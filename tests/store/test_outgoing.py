@@ -67,6 +67,7 @@ def message(to: str = "you@there.example", **changes: object) -> QueueMessage:
 
 
 def files(queue: Outgoing) -> list[str]:
+    queue._store.finish_background()
     return sorted(os.listdir(queue.directory))
 
 
@@ -349,6 +350,7 @@ def test_sweep_removes_only_old_files_without_record(queue: Outgoing, add: Add) 
         when = NOW + 7 * 3600 if path == fresh else NOW
         os.utime(path, (when, when))
     assert queue.sweep(NOW + 7 * 3600) == 1
+    queue._store.finish_background()
     assert not orphan.exists()
     assert fresh.exists()
     assert queue.read(queue.messages()[0])
