@@ -6,9 +6,13 @@ import random
 
 import gevent
 import pytest
+from gevent.event import Event
 
+from mox.imapd.feed import Feeds
+from mox.store.errors import HistoryLost
 from mox.store.model import Flag, FlagOp
 from tests.imapd.harness import Client, Site, message
+from tests.serving.harness import logged
 
 
 @pytest.fixture
@@ -91,6 +95,57 @@ def test_idle_begins_with_what_happened_before(pair: tuple[Client, Client]) -> N
     two.done()
 
 
+def test_idle_tells_a_client_whose_socket_is_full_when_it_can(
+    pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = pair
+    monkeypatch.setattr("mox.serving.stream.Stream.is_writable", lambda self: False)
+    two.idle()
+    for number in (6, 7):
+        one.append("inbox", message(number))
+        assert two.line() == f"* {number} EXISTS"
+        assert two.line().startswith(f"* {number} FETCH ")
+    two.done()
+
+
+def test_idle_tells_much_at_once(site: Site, pair: tuple[Client, Client]) -> None:
+    one, two = pair
+    two.idle()
+    site.add(*[message(n) for n in range(200)])
+    assert two.line() == "* 205 EXISTS"
+    for number in range(6, 206):
+        assert two.line() == f"* {number} FETCH (UID {number} FLAGS ())"
+    one.ok("noop")
+    one.ok("store 1:200 +flags.silent (\\Seen)")
+    for number in range(1, 201):
+        assert two.line() == f"* {number} FETCH (UID {number} FLAGS (\\Seen))"
+    two.done()
+
+
+def test_trouble_with_one_follower_does_not_keep_news_from_the_others(
+    site: Site, pair: tuple[Client, Client]
+) -> None:
+    class Broken:
+        def announce(self) -> None:
+            raise ZeroDivisionError("boom")
+
+    class Healthy:
+        def announce(self) -> None:
+            rung.set()
+
+    one, _ = pair
+    feeds = Feeds(site.ctx.store)
+    account = site.account()
+    broken, rung = Broken(), Event()
+    feed = feeds.join(account, broken)
+    feeds.join(account, Healthy())
+    with logged() as lines:
+        one.append("inbox", message(6))
+        assert rung.wait(5)
+    assert lines.containing("announcing changes failed")
+    feeds.leave(feed, broken)
+
+
 def test_idle_without_mailbox(site: Site) -> None:
     client = site.login()
     client.idle()
@@ -134,8 +189,6 @@ def test_other_mailboxes_are_not_told(site: Site, pair: tuple[Client, Client]) -
 def test_a_session_that_missed_too_much_starts_from_the_present_state(
     site: Site, pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mox.store.errors import HistoryLost
-
     one, two = pair
     one.ok("store 1 +flags.silent (\\Flagged)")
     one.ok("store 2 +flags.silent (\\Deleted)")
