@@ -161,19 +161,19 @@ def _act(session: Session, event: Event) -> bool:
     """Do what an event asks for; true at the end of the session."""
     match event:
         case CommandReady(command):
-            _trace(session, repr(command))
+            _trace(session, command)
             expunge = not (isinstance(command, Fetch | Store | Search) and not command.uid)
             run = partial(_run, session, command)
             _carry_out(session, command.tag, label(command), run, expunge=expunge)
         case AppendStart(tag):
-            _trace(session, repr(event))
+            _trace(session, event)
             _carry_out(session, tag, "append", partial(cmd_append, session, event), expunge=True)
         case NeedContinuation():
             session.write(responses.continuation("go ahead"))
             session.flush()
             session.reader.accept_literal()
         case BadCommand(tag, text, code):
-            _trace(session, repr(event))
+            _trace(session, event)
             _duration.labels("(unrecognized)", "badsyntax").observe(0)
             _answer(session, tag, bad(text, code.encode()))
         case BadCharset(tag):
@@ -251,7 +251,7 @@ def _answer(session: Session, tag: str, answer: Done | Refusal) -> None:
     session.write(responses.tagged(tag, condition, answer.text, answer.code))
 
 
-def _trace(session: Session, text: str) -> None:
+def _trace(session: Session, received: Command | Event) -> None:
     """Show what came in; values keep secrets out of their repr."""
     if session.log.trace_enabled():
-        session.log.trace_protocol("C: ", text.encode())
+        session.log.trace_protocol("C: ", repr(received).encode())
