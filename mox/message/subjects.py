@@ -10,7 +10,9 @@ _SPACE = re.compile(r"\s+")
 # RFC 5256 §5: subj-blob = "[" *BLOBCHAR "]" *WSP
 _BLOB = re.compile(r"\[[^\[\]]*+\]\s*")
 # subj-leader = (*subj-blob subj-refwd) / WSP; subj-refwd = ("re" / ("fw" ["d"])) *WSP [blob] ":"
-_LEADER = re.compile(r"(?:\[[^\[\]]*+\]\s*)*+(?:re|fwd?)\s*+(?:\[[^\[\]]*+\]\s*+)?:")
+# The first group is not possessive: Python before 3.11.5, as in Debian 12, does not go back to the
+# end of the last whole round then. Nothing that a round gives back can be matched another way.
+_LEADER = re.compile(r"(?:\[[^\[\]]*+\]\s*)*(?:re|fwd?)\s*+(?:\[[^\[\]]*+\]\s*+)?:")
 _FORWARDED_HEADER = "[fwd:"
 
 
