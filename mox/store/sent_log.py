@@ -1,7 +1,7 @@
 """What each account sent within the last day, for limits that stop a stolen account.
 
 Two databases: `sent_log` has one entry per recipient of each message, for a day; `sent_to` has,
-for each recipient ever, when the account first wrote there.
+for each recipient ever, when the account first wrote there, and the counts of the first.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
 _KEY: Final = struct.Struct(">IQI")  # account, microseconds, number
 _FIRST: Final = struct.Struct(">Q")
+_COUNTS: Final = struct.Struct(">II")  # live entries: all, and those to new recipients
 WINDOW_S: Final = 24 * 3600
 _WINDOW: Final = WINDOW_S * 1_000_000
-# Old entries removed with each message; more than a message adds on average.
-_PRUNE: Final = 50
+# Most old entries that one message removes; until they are gone they count.
+_PRUNE: Final = 10_000
+# An entry is one of these and the recipient.
+_NEW, _KNOWN = b"n", b"k"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +52,32 @@ class SendLimitReached(UserError):
 def record(
     txn: WriteTxn, account_id: int, recipients: Sequence[str], now: float, limits: SendLimits
 ) -> None:
-    """Note a message to `recipients` (Unicode addresses). Raises SendLimitReached."""
+    """Note a message to `recipients` (Unicode addresses). Raises SendLimitReached.
+
+    The entries are counted as they come and go, so that the cost does not grow with the day.
+    """
     micros = round(now * 1e6)
-    window = _within_window(txn, account_id, micros)
-    total = len(window) + len(recipients)
-    if total > limits.messages:
+    all_sent, new_sent = _prune(txn, account_id, micros - _WINDOW)
+    new = {name for name in recipients if not _is_known(txn, account_id, name)}
+    all_sent, new_sent = all_sent + len(recipients), new_sent + len(new)
+    if all_sent > limits.messages:
         raise SendLimitReached(first_time=False, limit=limits.messages)
-    if total >= limits.first_time:
-        used = {*window, *recipients}
-        if _count_first_time(txn, account_id, used, micros) > limits.first_time:
-            raise SendLimitReached(first_time=True, limit=limits.first_time)
-    _prune(txn, account_id, micros)
+    if new_sent > limits.first_time:
+        raise SendLimitReached(first_time=True, limit=limits.first_time)
     while txn.get(txn.dbs.sent_log, _KEY.pack(account_id, micros, 0)) is not None:
         micros += 1  # another message in the same microsecond
     for number, recipient in enumerate(recipients):
-        txn.put(txn.dbs.sent_log, _KEY.pack(account_id, micros, number), recipient.encode())
-        key = _first_key(account_id, recipient)
-        if txn.get(txn.dbs.sent_to, key) is None:
-            txn.put(txn.dbs.sent_to, key, _FIRST.pack(micros))
+        mark = _NEW if recipient in new else _KNOWN
+        key = _KEY.pack(account_id, micros, number)
+        txn.put(txn.dbs.sent_log, key, mark + recipient.encode())
+        if recipient in new:
+            new.discard(recipient)
+            txn.put(txn.dbs.sent_to, _first_key(account_id, recipient), _FIRST.pack(micros))
+    _set_counts(txn, account_id, all_sent, new_sent)
+
+
+def _is_known(txn: WriteTxn, account_id: int, recipient: str) -> bool:
+    return txn.get(txn.dbs.sent_to, _first_key(account_id, recipient)) is not None
 
 
 def _first_key(account_id: int, recipient: str) -> bytes:
@@ -74,34 +85,22 @@ def _first_key(account_id: int, recipient: str) -> bytes:
     return KEY_A.pack(account_id) + digest
 
 
-def _within_window(txn: WriteTxn, account_id: int, micros: int) -> list[str]:
-    found: list[str] = []
+def _set_counts(txn: WriteTxn, account_id: int, all_sent: int, new_sent: int) -> None:
+    txn.put(txn.dbs.sent_to, KEY_A.pack(account_id), _COUNTS.pack(all_sent, new_sent))
+
+
+def _prune(txn: WriteTxn, account_id: int, oldest: int) -> tuple[int, int]:
+    """Remove entries before `oldest`; returns the counts of those that stay."""
+    counts = txn.get(txn.dbs.sent_to, KEY_A.pack(account_id))
+    all_sent, new_sent = _COUNTS.unpack(counts) if counts else (0, 0)
     prefix = KEY_A.pack(account_id)
     with txn.txn.cursor(db=txn.dbs.sent_log) as cursor:
-        if cursor.set_range(_KEY.pack(account_id, max(0, micros - _WINDOW), 0)):
-            for key, value in cursor:
-                if bytes(key[:4]) != prefix:
-                    break
-                found.append(bytes(value).decode())
-    return found
-
-
-def _count_first_time(txn: WriteTxn, account_id: int, recipients: set[str], micros: int) -> int:
-    count = 0
-    for recipient in recipients:
-        first = txn.get(txn.dbs.sent_to, _first_key(account_id, recipient))
-        if first is None or _FIRST.unpack(first)[0] >= micros - _WINDOW:
-            count += 1
-    return count
-
-
-def _prune(txn: WriteTxn, account_id: int, micros: int) -> None:
-    prefix, oldest = KEY_A.pack(account_id), micros - _WINDOW
-    with txn.txn.cursor(db=txn.dbs.sent_log) as cursor:
-        if not cursor.set_range(prefix):
-            return
+        found = cursor.set_range(prefix)
         for _ in range(_PRUNE):
-            key = bytes(cursor.key())
+            key = bytes(cursor.key()) if found else b""
             if not key.startswith(prefix) or _KEY.unpack(key)[1] >= oldest:
-                return
-            cursor.delete()
+                break
+            all_sent -= 1
+            new_sent -= bytes(cursor.value()).startswith(_NEW)
+            found = cursor.delete()
+    return all_sent, new_sent
