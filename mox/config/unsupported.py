@@ -14,7 +14,6 @@ from mox.config.static import Static
 
 # Paths of fields; `*` stands for every entry of a map or item of a list.
 _STATIC = (
-    "NoFixPermissions",
     "CheckUpdates",
     "ACME",
     "AdminPasswordFile",
@@ -22,11 +21,8 @@ _STATIC = (
     "Listeners.*.IPsNATed",
     "Listeners.*.TLS.ACME",
     "Listeners.*.TLS.HostPrivateKeyFiles",
-    "Listeners.*.TLS.ClientAuthDisabled",
-    "Listeners.*.SMTP.NoRequireTLS",
     "Listeners.*.SMTP.DNSBLs",
     "Listeners.*.SMTP.FirstTimeSenderDelay",
-    "Listeners.*.SMTP.TLSSessionTicketsDisabled",
     "Listeners.*.Submissions.EnabledOnHTTPS",
     "Listeners.*.IMAPS.EnabledOnHTTPS",
     "Listeners.*.AccountHTTP",
