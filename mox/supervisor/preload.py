@@ -15,6 +15,7 @@ import dns.rdata
 import gevent
 
 import mox
+from mox.supervisor.malloc import fill_holes
 
 _LATE_IMPORTS = (
     "dns.dnssec",
@@ -50,3 +51,4 @@ def preload() -> None:
     # would touch, and so copy, all of these pages.
     gc.collect()
     gc.freeze()
+    fill_holes()
