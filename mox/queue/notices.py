@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mox.address import Address, AddressError, Domain, Path, parse_domain
+from mox.address import NULL_PATH, Address, AddressError, Domain, Path, parse_domain
 from mox.delivery.headers import Headers
 from mox.message import dsn
 from mox.message.ids import message_id, parse_message_id
@@ -61,11 +61,11 @@ def _tell(
 ) -> None:
     box = _box(services.config, services.hostname, msg)
     notification = _compose(services, msg, verdict, now, next_attempts, box.to)
-    postmaster = Path("postmaster", services.hostname)
     target = Target(
         account=services.ctx.store.account(box.account),
         mailbox=box.mailbox,
-        prefix=return_path(postmaster) + delivered_to(box.to),
+        # RFC 5321 §6.1: a notification has the null reverse-path.
+        prefix=return_path(NULL_PATH) + delivered_to(box.to),
         received=(int(now), 0),
         flags=box.flags,
     )
