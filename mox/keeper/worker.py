@@ -6,21 +6,18 @@ import time
 from collections.abc import Callable
 
 import gevent
-from gevent.event import Event
 
 from mox import logfmt
 from mox.metrics import PANICS
 from mox.serving.context import Context
 from mox.store import Store, housekeeping
 from mox.store.errors import StoreError
-from mox.store.mirror import BATCH, mirror_flags
-from mox.store.notify import EVERYTHING
+from mox.store.mirror import Resting, mirror_flags
 
 log = logfmt.logger("keeper")
 
-# Changes are collected this long before file names follow the flags.
-MIRROR_DELAY_S = 0.2
-MIRROR_POLL_S = 5.0
+# How often file names are made to follow the flags: looking costs next to nothing.
+MIRROR_S = 0.25
 MINUTE_S = 60.0
 SWEEP_S = 600.0
 # Between two mailboxes of a sweep, so that it takes little of the disk and the CPU.
@@ -32,11 +29,8 @@ INTENT_AGE_S = 5.0
 def run(ctx: Context) -> None:
     """Serve until ctx.stopping is set."""
     store = ctx.store
-    changed = Event()
-    changed.set()
-    store.watch(EVERYTHING, changed.set)
     loops: list[gevent.Greenlet[..., None]] = [
-        gevent.spawn(_mirror_loop, store, changed),
+        gevent.spawn(_mirror_loop, store),
         gevent.spawn(_every, MINUTE_S, lambda: _each_minute(store)),
         gevent.spawn(_intents_loop, store),
         gevent.spawn(_after_start, store),
@@ -49,17 +43,11 @@ def run(ctx: Context) -> None:
     ctx.close()
 
 
-def _mirror_loop(store: Store, changed: Event) -> None:
+def _mirror_loop(store: Store) -> None:
+    resting: Resting = {}
     while True:
-        changed.wait(MIRROR_POLL_S)
-        changed.clear()
-        gevent.sleep(MIRROR_DELAY_S)
-        _guarded(lambda: _mirror_all(store))
-
-
-def _mirror_all(store: Store) -> None:
-    while mirror_flags(store) == BATCH:
-        gevent.sleep(0)
+        gevent.sleep(MIRROR_S)
+        _guarded(lambda: mirror_flags(store, resting))
 
 
 def _intents_loop(store: Store) -> None:
@@ -98,7 +86,7 @@ def _every(seconds: float, work: Callable[[], None]) -> None:
         _guarded(work)
 
 
-def _guarded(work: Callable[[], None]) -> None:
+def _guarded(work: Callable[[], object]) -> None:
     """The border of a job: a failure of one turn must not end the loop."""
     try:
         work()

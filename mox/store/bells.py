@@ -14,6 +14,10 @@ from pathlib import Path
 
 _PAGE = mmap.PAGESIZE
 
+# What may have changed.
+ACCOUNTS = 1
+QUEUE = 2
+
 
 class Bells:
     """All bells of the server, seen from the process in `slot`."""
@@ -39,18 +43,18 @@ class Bells:
             self._listening = mmap.mmap(fd, 0)
         finally:
             os.close(fd)
-        self.listen(False)
+        self.listen(0)
 
-    def listen(self, on: bool) -> None:
-        """Say whether this process wants to be rung. What was committed before may not ring."""
+    def listen(self, topics: int) -> None:
+        """Say for which topics (bits) to be rung. What was committed before may not ring."""
         if self._listening is not None:
-            self._listening[self.slot] = on
+            self._listening[self.slot] = topics
 
-    def ring_all(self) -> None:
-        """Wake every process that listens, our own too. Safe from any thread."""
+    def ring_all(self, topics: int) -> None:
+        """Wake every process that listens for one of these, our own too. Safe from any thread."""
         listening = self._listening
         for slot, fd in enumerate(self.fds):
-            if listening is None or listening[slot]:
+            if listening is None or listening[slot] & topics:
                 _ring(fd)
 
     def clear(self) -> None:
@@ -63,7 +67,7 @@ class Bells:
     def close(self) -> None:
         """Stop listening and let go of the shared page; the descriptors stay open."""
         if self._listening is not None:
-            self.listen(False)
+            self.listen(0)
             self._listening.close()
             self._listening = None
 

@@ -26,6 +26,7 @@ from mox.store.bells import Bells
 from mox.store.durable import FileBatch, FileWrite, NoSpaceAtSync, SyncFailed, discard
 from mox.store.env import Databases
 from mox.store.errors import ErrorKind, StoreError
+from mox.store.notify import topics
 from mox.store.records import KEY_A, KEY_SEQ
 
 MAX_BATCH = 256
@@ -208,9 +209,9 @@ class Committer:
         except Exception:
             touched = self._commit_apart(jobs)
         if touched:
-            self._bells.ring_all()
+            self._bells.ring_all(topics(touched))
 
-    def _commit_apart(self, jobs: list[_Job[Any]]) -> bool:
+    def _commit_apart(self, jobs: list[_Job[Any]]) -> set[int]:
         with self._dbs.env.begin(write=True) as txn:
             for job in jobs:
                 try:
@@ -235,10 +236,11 @@ class Committer:
             raise StoreError(ErrorKind.INTERNAL, "cannot be stored in the index", str(e)) from e
         job.touched = write.touched
 
-    def _note_touched(self, txn: lmdb.Transaction, jobs: list[_Job[Any]]) -> bool:
+    def _note_touched(self, txn: lmdb.Transaction, jobs: list[_Job[Any]]) -> set[int]:
+        """Leave word of which accounts were touched; returns their ids."""
         accounts = set[int]().union(*(job.touched for job in jobs))
         if not accounts:
-            return False
+            return accounts
         with txn.cursor(db=self._dbs.touched) as cursor:
             last = KEY_SEQ.unpack(cursor.key())[0] if cursor.last() else 0
             value = b"".join(map(KEY_A.pack, sorted(accounts)))
@@ -247,7 +249,7 @@ class Committer:
                 cursor.first()
                 while KEY_SEQ.unpack(cursor.key())[0] <= last - KEEP_TOUCHED:
                     cursor.delete()
-        return True
+        return accounts
 
     def _fail(self, batch: list[_Job[Any]], cause: BaseException, text: str) -> None:
         kind, detail = ErrorKind.INTERNAL, str(cause)

@@ -6,19 +6,27 @@ backs it, so that a lost ring costs seconds, not a change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import gevent
 
+from mox.store import bells
 from mox.store.bells import Bells
 from mox.store.env import Databases
 from mox.store.records import KEY_A, KEY_SEQ
 
 _POLL_S = 30.0
 
-# Watch these ids to hear of the queue, or of every account.
+# Watch this id to hear of the queue.
 QUEUE = 0
-EVERYTHING = -1
+
+
+def topics(account_ids: Iterable[int]) -> int:
+    """The bells' topics for touched or watched ids."""
+    found = 0
+    for account_id in account_ids:
+        found |= bells.QUEUE if account_id == QUEUE else bells.ACCOUNTS
+    return found
 
 
 class Watch:
@@ -39,25 +47,26 @@ class Watch:
 class Notifier:
     """Calls back on the event loop after commits, of any process, that touched an account."""
 
-    def __init__(self, dbs: Databases, bells: Bells) -> None:
+    def __init__(self, dbs: Databases, own_bells: Bells) -> None:
         self._dbs = dbs
-        self._bells = bells
+        self._bells = own_bells
         self._watchers: dict[int, list[Callable[[], None]]] = {}
         self._seen = self._last()
         loop = gevent.get_hub().loop
         # Neither keeps a process alive that has nothing else to do.
-        self._io = loop.io(bells.fd, 1, ref=False)
+        self._io = loop.io(own_bells.fd, 1, ref=False)
         self._io.start(self._rung)
         self._timer = loop.timer(_POLL_S, _POLL_S, ref=False)
         self._timer.start(self.look)
 
     def add(self, account_id: int, callback: Callable[[], None]) -> Watch:
         """Call `callback` after changes; it must not block and may be called for nothing."""
-        if not self._watchers:
-            # What was committed until here is not told; the caller reads it after this.
-            self._bells.listen(True)
-            self._seen = self._last()
+        first = not self._watchers
         self._watchers.setdefault(account_id, []).append(callback)
+        self._bells.listen(topics(self._watchers))
+        if first:
+            # What was committed until here is not told; the caller reads it after this.
+            self._seen = self._last()
         return Watch(self, account_id, callback)
 
     def remove(self, account_id: int, callback: Callable[[], None]) -> None:
@@ -66,8 +75,7 @@ class Notifier:
             callbacks.remove(callback)
             if not callbacks:
                 del self._watchers[account_id]
-                if not self._watchers:
-                    self._bells.listen(False)
+                self._bells.listen(topics(self._watchers))
 
     def close(self) -> None:
         for watcher in (self._io, self._timer):
@@ -82,10 +90,7 @@ class Notifier:
         """Call back for all accounts touched since the last look."""
         if not self._watchers:
             return
-        touched = self._touched()
-        if touched:
-            touched.add(EVERYTHING)
-        for account_id in touched:
+        for account_id in self._touched():
             for callback in list(self._watchers.get(account_id, ())):
                 callback()
 

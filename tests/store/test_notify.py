@@ -9,9 +9,8 @@ import gevent
 import gevent.event
 
 from mox.store import Store
-from mox.store.bells import Bells
+from mox.store.bells import ACCOUNTS, QUEUE, Bells
 from mox.store.model import Flag, FlagOp, NewMessage
-from mox.store.notify import EVERYTHING
 
 
 def bells(count: int) -> list[int]:
@@ -30,24 +29,26 @@ def test_only_those_who_listen_are_rung(tmp_path: Path) -> None:
     first, second = Bells(fds, 0), Bells(fds, 1)
     for each in (first, second):
         each.share(tmp_path / "listening")
-    second.listen(True)
-    first.ring_all()
+    second.listen(ACCOUNTS)
+    first.ring_all(QUEUE)
+    assert not any(is_rung(fd) for fd in fds)
+    first.ring_all(ACCOUNTS | QUEUE)
     assert [is_rung(fd) for fd in fds] == [False, True, False]
     second.close()
-    first.ring_all()
+    first.ring_all(ACCOUNTS)
     assert not any(is_rung(fd) for fd in fds)
 
 
 def test_without_a_shared_page_everyone_is_rung() -> None:
     fds = bells(2)
-    Bells(fds, 0).ring_all()
+    Bells(fds, 0).ring_all(QUEUE)
     assert all(is_rung(fd) for fd in fds)
 
 
 def test_rings_merge_and_never_block() -> None:
     alone = Bells.alone()
     os.eventfd_write(alone.fd, 2**64 - 2)
-    alone.ring_all()
+    alone.ring_all(ACCOUNTS)
     alone.clear()
     alone.clear()
     assert not is_rung(alone.fd)
@@ -58,7 +59,8 @@ def test_a_watcher_hears_of_its_account_only(store: Store) -> None:
     mine, other = store.account("mine"), store.account("other")
     anything = gevent.event.Event()
     store.watch(mine.id, lambda: heard.append("mine"))
-    store.watch(EVERYTHING, anything.set)
+    for account in (mine, other):
+        store.watch(account.id, anything.set)
     other.create_mailbox("x")
     assert anything.wait(5)
     assert heard == []
@@ -77,6 +79,6 @@ def test_a_change_of_nothing_wakes_nobody(store: Store) -> None:
     inbox = account.mailbox("INBOX")
     assert inbox is not None
     rung = gevent.event.Event()
-    store.watch(EVERYTHING, rung.set)
+    store.watch(account.id, rung.set)
     account.store_flags(inbox.id, [1], FlagOp.ADD, Flag.SEEN)
     assert not rung.wait(0.1)
