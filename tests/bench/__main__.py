@@ -1,0 +1,40 @@
+"""python -m tests.bench [--quick] [--dir DIRECTORY]: see the package."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+
+from tests.bench import scenarios
+from tests.support.server import Server
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a fraction of the load")
+    parser.add_argument("--dir", type=Path, help="where to work: the disk that is measured")
+    args = parser.parse_args()
+    directory = Path(tempfile.mkdtemp(prefix="mox-bench-", dir=args.dir or "/var/tmp"))
+    big = 5_000 if args.quick else 50_000
+    print(f"{platform.platform()}, Python {platform.python_version()}, in {directory}")
+    server = Server(directory / "server")
+    server.init()
+    try:
+        scenarios.startup(server)
+        scenarios.smtp_in(server, args.quick)
+        scenarios.append(server, args.quick)
+        scenarios.logins(server, args.quick)
+        scenarios.fill(server, big)
+        scenarios.big_mailbox(server, big)
+        scenarios.idle(server, 100 if args.quick else 1000)
+    finally:
+        if server.process is not None:
+            server.stop()
+        shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()
