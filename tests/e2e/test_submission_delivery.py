@@ -134,7 +134,7 @@ def test_a_failure_in_the_queue_comes_back_as_dsn(shared: Server, recipient: str
     assert b"Return-Path: <>\r\n" in report
     assert b"multipart/report" in report
     assert b"report-type=delivery-status" in report.replace(b'"', b"")
-    assert f"Final-Recipient: rfc822; {recipient}".lower().encode() in report.lower()
+    assert f"Final-Recipient: rfc822;{recipient}\r\n".encode() in report
     assert re.search(rb"^Action: failed\r$", report, re.MULTILINE)
     assert re.search(rb"^Status: 5\.", report, re.MULTILINE)
     assert b"Subject: fails later" in report
