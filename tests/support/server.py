@@ -54,9 +54,18 @@ def _is_free(port: int) -> bool:
 class Server:
     """`mox localserve` in `directory`; start() and stop() may be called again and again."""
 
-    def __init__(self, directory: Path, *, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        env: dict[str, str] | None = None,
+        offset: int | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
+        """`offset` and `host` are to be given for a directory that was made by others."""
         self.directory = directory
-        self.offset = free_offset()
+        self.offset = free_offset() if offset is None else offset
+        self.host = host
         self.env = {**os.environ, **(env or {})}
         self.process: subprocess.Popen[bytes] | None = None
         self.log_path = directory.with_suffix(".log")
@@ -167,7 +176,7 @@ class Server:
         assert self.process.poll() is None, f"server ended: {self.log[-3000:]}"
         with (
             contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", port), timeout=2) as sock,
+            socket.create_connection((self.host, port), timeout=2) as sock,
         ):
             return bool(sock.recv(100))
         return False
@@ -284,8 +293,10 @@ def is_alive(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Iterator[Server]:
-    server = Server(directory)
+def running(
+    directory: Path, *, offset: int | None = None, host: str = "127.0.0.1"
+) -> Iterator[Server]:
+    server = Server(directory, offset=offset, host=host)
     server.start()
     try:
         yield server
