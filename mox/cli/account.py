@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import os
-import pwd
 import sys
-from pathlib import Path
 
 from mox.cli.command import Command, Globals
+from mox.cli.owner import become_owner
 from mox.errors import UserError
 
 _MAX_PASSWORD = 1024
@@ -25,7 +23,7 @@ def _set_password(args: argparse.Namespace) -> int:
     if args.account not in config.dynamic.accounts:
         raise UserError(f"no account {args.account!r} in {config.domains_path}")
     credentials = make_credentials(_read_password())
-    _become_owner(config.data_dir)
+    become_owner(config.data_dir)
     store = open_store(config.data_dir)
     try:
         store.account(args.account).set_credentials(credentials)
@@ -48,30 +46,13 @@ def _read_password() -> str:
     return password
 
 
-def _become_owner(data_dir: Path) -> None:
-    """As root, go on as the user whose data it is: files made here must be the server's."""
-    from mox.supervisor.preload import preload
-    from mox.supervisor.privileges import become
-    from mox.supervisor.settings import Identity
-
-    os.umask(os.umask(0) | 0o007)
-    owner = data_dir.stat().st_uid
-    if os.getuid() != 0 or owner == 0:
-        return
-    preload()
-    try:
-        become(Identity(owner, pwd.getpwuid(owner).pw_gid))
-    except KeyError:
-        become(Identity(owner, owner))
-
-
 def _reindex(args: argparse.Namespace) -> int:
     from mox.config import read_data_dir
     from mox.store.reindex import reindex
 
     given: Globals = args.globals
     data_dir = read_data_dir(given.config)
-    _become_owner(data_dir)
+    become_owner(data_dir)
     report = reindex(data_dir, args.account)
     print(
         f"{report.mailboxes} mailboxes, {report.messages} messages, "

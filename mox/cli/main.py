@@ -19,6 +19,7 @@ MODULES = (
     "mox.cli.server",
     "mox.cli.localserve",
     "mox.cli.account",
+    "mox.cli.queue",
     "mox.cli.config",
     "mox.cli.general",
 )
