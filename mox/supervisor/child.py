@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -73,6 +74,9 @@ def _become_worker(job: Job) -> Context:
     # Its own process group: Ctrl-C in a terminal is for the supervisor, which then tells us.
     os.setpgid(0, 0)
     setproctitle(f"mox: {job.worker}")
+    # What the supervisor has made since its code was loaded: the first collection here would
+    # touch, and so copy, the configuration.
+    gc.freeze()
     job.close()
     _start_loop()
     become(job.settings.identity)
