@@ -60,10 +60,7 @@ class Courier:
             hop.failed()
         finally:
             self._desk.taken -= self._in_hand
-            try:
-                carrier.close()
-            finally:
-                self._desk.courier_left(hop)
+            carrier.close()
 
     def _work(self, carrier: Carrier) -> None:
         idle_since = 0.0
@@ -79,7 +76,7 @@ class Courier:
                 now = time.monotonic()
                 idle_since = idle_since or now
                 left_s = idle_since + LINGER_S - now
-                if left_s <= 0 or not self._hop.wait(left_s):
+                if left_s <= 0 or self._desk.is_short or not self._hop.wait(left_s):
                     return
 
     def _deliver(self, carrier: Carrier, job: Job) -> bool:

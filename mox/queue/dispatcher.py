@@ -53,9 +53,10 @@ class Dispatcher:
         self.taken: set[int] = set()
         self.is_stopping = False
         self._hops: dict[NextHop, Hop] = {}
-        self._couriers = Group()
-        self._doubtful = 0
-        self._turned_away = False  # a hop, for lack of couriers
+        self.is_short = False  # of couriers: a hop was turned away
+        self._greenlets = Group()
+        self._couriers = 0
+        self._doubtful = 0  # of these, those to hops that failed
         self._next_scan_at = 0.0
         self._routes: dict[bytes, NextHop] = {}
         self._routes_of: Config | None = None
@@ -80,8 +81,8 @@ class Dispatcher:
         self.wake.set()
         for hop in self._hops.values():
             hop.wake()
-        self._couriers.join(grace_s)
-        self._couriers.kill()
+        self._greenlets.join(grace_s)
+        self._greenlets.kill()
 
     def expect(self, when: float) -> None:
         """Have a scan at this time, if none is planned before."""
@@ -143,23 +144,27 @@ class Dispatcher:
         if self.is_stopping:
             return
         is_doubtful = hop.has_failed
-        if len(self._couriers) >= MAX_COURIERS or (is_doubtful and self._doubtful >= MAX_DOUBTFUL):
-            self._turned_away = True
+        if self._couriers >= MAX_COURIERS or (is_doubtful and self._doubtful >= MAX_DOUBTFUL):
+            self.is_short = True
             return
         hop.couriers += 1
+        self._couriers += 1
         self._doubtful += is_doubtful
-        courier = self._couriers.spawn(Courier(self, hop).run)
-        if is_doubtful:
-            courier.rawlink(self._doubtful_left)
+        self._greenlets.spawn(self._send, hop, is_doubtful)
 
-    def _doubtful_left(self, _: object) -> None:
-        self._doubtful -= 1
+    def _send(self, hop: Hop, is_doubtful: bool) -> None:
+        try:
+            Courier(self, hop).run()
+        finally:
+            self._couriers -= 1
+            self._doubtful -= is_doubtful
+            self._left(hop)
 
-    def courier_left(self, hop: Hop) -> None:
+    def _left(self, hop: Hop) -> None:
         """Note the end of a courier; forget a hop that nobody goes to any more."""
         hop.left()
-        if self._turned_away:
-            self._turned_away = False
+        if self.is_short:
+            self.is_short = False
             self.wake.set()
         if hop.couriers:
             return

@@ -87,6 +87,7 @@ class Session:
         self._client = Client(ClientConfig(setup.hostname, require_8bitmime=setup.require_8bitmime))
         self._born = time.monotonic()
         self._needs_reset = False
+        self._is_at_rest = False  # nothing is under way: there may be a next command
         self._asked = self._born
         self._problem = ""  # why it ended, where we know better than the machine
         self._timed_out = False
@@ -104,6 +105,7 @@ class Session:
         except BaseException:
             stream.close()
             raise
+        session._is_at_rest = True
         return session
 
     @property
@@ -216,6 +218,7 @@ class Session:
         self._check()
         self.sent_content = False
         self._client.transact(message)
+        self._is_at_rest = False
         self.transactions += 1
         while True:
             event = self._next()
@@ -224,6 +227,7 @@ class Session:
                     self._send_content(content)
                 case Done():
                     self._needs_reset = event.needs_reset
+                    self._is_at_rest = True
                     return replace(event, problem=self._problem or event.problem)
 
     def _send_content(self, content: Iterable[bytes]) -> None:
@@ -246,9 +250,10 @@ class Session:
         """Make the server forget a transaction that failed. Raises SessionFailed."""
         if self._needs_reset:
             self._check()
-            self._needs_reset = False
+            self._needs_reset = self._is_at_rest = False
             self._client.reset()
             self._expect(ResetDone)
+            self._is_at_rest = True
 
     def _check(self) -> None:
         if not self._client.is_usable or self._problem:
@@ -258,7 +263,7 @@ class Session:
 
     def close(self) -> None:
         """Say goodbye, if there is anybody, and close. Never raises."""
-        if self._client.is_usable and not self._problem:
+        if self._is_at_rest and self._client.is_usable and not self._problem:
             self._quit()
         self.stream.close()
 
