@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from mox.tlsio.contexts import ServerContext
 
 DRAIN_GRACE_S = 30.0
+# When the process stops: a client that says something this often is in the middle of a
+# conversation, and may go on with it for so long in all.
+_PAUSE_S = 0.5
+_CONVERSATION_S = 5.0
 _PROXY_TIMEOUT_S = 5.0
 # After the grace: time for handlers to clean up when they are told to die.
 _LAST_MOMENT_S = 2.0
@@ -194,7 +198,7 @@ class _Server:
             if conn.tls_context is None:
                 raise ConnectionLost("listener has no certificate yet")
             conn.start_tls_at_once(conn.tls_context)
-        if refusal is None and not self._ctx.stopping.is_set():
+        if refusal is None and not conn.draining:
             return self._handler(conn)
         self._turn_away(conn, refusal or Refusal.SHUTTING_DOWN)
         return None
@@ -209,15 +213,29 @@ class _Server:
 
     def drain(self, grace_s: float) -> None:
         """Tell all connections to finish; cut off those that do not."""
+        end = time.monotonic() + grace_s
+        self._let_finish(min(_CONVERSATION_S, grace_s))
         for visit in list(self._open):
             visit.conn.drain()
-        self._wait_until_empty(grace_s)
+        self._wait_until_empty(end - time.monotonic())
         if self._open:
             self._log.warn("connections cut off at shutdown", connections=len(self._open))
             for visit in list(self._open):
                 if visit.running is not None:
                     gevent.kill(visit.running)
             self._wait_until_empty(_LAST_MOMENT_S)
+
+    def _let_finish(self, limit_s: float) -> None:
+        """Tell those who are silent; those who have just come or are talking get their answers."""
+        deadline = time.monotonic() + limit_s
+        heard: dict[_Visit, int] = {}
+        while self._accepted and time.monotonic() < deadline:
+            for visit in list(self._open):
+                received = visit.conn.bytes_received
+                if heard.get(visit) == received:
+                    visit.conn.drain()
+                heard[visit] = received
+            self._wait_until_empty(_PAUSE_S)
 
     def _wait_until_empty(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
