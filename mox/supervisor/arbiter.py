@@ -109,6 +109,8 @@ class Supervisor:
         log.print("stopping, waiting for connections to finish", signal=number.name)
         self._stopping = number
         self._notifier.stopping()
+        # Nobody is to wait in a queue that is not served any more.
+        self._sockets.provide({})
         self._crew.stop()
 
     def _begin_generation(self) -> None:
