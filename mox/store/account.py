@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from array import array
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import gevent
 
 from mox.store import maildir, messages, sync, writing
 from mox.store.account_txn import AccountTxn
@@ -17,6 +20,7 @@ from mox.store.errors import ErrorKind, MessageGone, Moved, StoreError
 from mox.store.folders import Folders, add_mailbox
 from mox.store.model import (
     M_FLAGS,
+    M_SIZE,
     MAX_UID,
     Appended,
     Change,
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
 
 # Larger files are read in the thread pool, so that the loop goes on.
 _READ_INLINE = 256 << 10
+# A mailbox that is being renamed is in between for milliseconds.
+_READ_PAUSES_S = (0.005, 0.02, 0.1, 0.5, 1.0)
 
 
 class Account:
@@ -134,29 +140,32 @@ class Account:
 
         Raises MessageGone when there is no file any more (then the index is mended).
         """
-        path = self._reader.path(mailbox_id, uid)
-        message = self._reader.message(mailbox_id, uid)
-        if path is None or message is None:
-            return self._read_expunged(mailbox_id, uid)
-        wire, size = bool(message[M_FLAGS] & FILE_IS_WIRE), message[7]
-        try:
-            data = self._read_file(f"{self.directory(mailbox_id)}/{path}", size)
-        except FileNotFoundError:
-            return StoredMessage(self._read_moved(mailbox_id, uid, path), wire, size)
-        except OSError as e:
-            detail = f"{path} of account {self.name}: {e}: check owner and mode"
-            raise StoreError(ErrorKind.INTERNAL, "cannot read message", detail) from e
-        return StoredMessage(data, wire, size)
+        for pause in _READ_PAUSES_S:
+            path = self._reader.path(mailbox_id, uid)
+            message = self._reader.message(mailbox_id, uid)
+            if path is None or message is None:
+                return self._read_expunged(mailbox_id, uid)
+            try:
+                data = self._read_at(mailbox_id, path, message[M_SIZE])
+            except OSError as e:
+                detail = f"{path} of account {self.name}: {e}: check owner and mode"
+                raise StoreError(ErrorKind.INTERNAL, "cannot read message", detail) from e
+            if data is not None:
+                return StoredMessage(data, bool(message[M_FLAGS] & FILE_IS_WIRE), message[M_SIZE])
+            if not self.store.renaming(self.id):
+                break
+            gevent.sleep(pause)
+        self.mend(mailbox_id)
+        raise MessageGone(uid)
 
-    def _read_moved(self, mailbox_id: MailboxId, uid: int, path: str) -> bytes:
-        """The file is not where the index says: its flags are being shown, or it was renamed."""
-        base = maildir.split_name(path[4:])[0]
+    def _read_at(self, mailbox_id: MailboxId, path: str, size: int) -> bytes | None:
         directory = self.directory(mailbox_id)
-        data = self.store.pool.apply(sync.read_by_base, (directory, base))
-        if data is None:
-            self.mend(mailbox_id)
-            raise MessageGone(uid)
-        return data
+        try:
+            return self._read_file(f"{directory}/{path}", size)
+        except FileNotFoundError:
+            # Its flags are being shown, or another program renamed it.
+            base = maildir.split_name(path[4:])[0]
+            return self.store.pool.apply(sync.read_by_base, (directory, base))
 
     def _read_expunged(self, mailbox_id: MailboxId, uid: int) -> StoredMessage:
         record = self._reader.expunged(mailbox_id, uid)
@@ -345,9 +354,9 @@ class Account:
         state = self._reader.mailbox_state(mailbox_id)
         if state is None:
             return False
-        directory = self.directory(mailbox_id)
+        directory = self.present_directory(mailbox_id)
         try:
-            found = sync.mtimes(directory)
+            found = sync.mtimes(directory) if directory is not None else None
         except OSError:
             return self.mend(mailbox_id)
         if found == (state.new_mtime, state.cur_mtime):
@@ -375,12 +384,8 @@ class Account:
             return
         if modified == self._reader.state().maildir_mtime:
             return
-        names = {
-            name
-            for entry in os.listdir(root)
-            if (name := maildir.mailbox_of_directory(entry)) is not None
-            and all(os.path.isdir(f"{root}/{entry}/{sub}") for sub in ("cur", "new"))
-        }
+        names, complete = maildir.list_mailboxes(root)
+        settled = complete and modified < time.time_ns() - sync.TICK_NS
 
         def change(write: WriteTxn) -> None:
             account = AccountTxn(write, self.id)
@@ -391,13 +396,13 @@ class Account:
                     for each in (*maildir.parents(name), name):
                         if account.mailbox_id(each) is None:
                             add_mailbox(account, each)
-                account.state.maildir_mtime = modified
+                account.state.maildir_mtime = modified if settled else 0
             account.save()
 
         known = {mailbox.name for mailbox in self._reader.mailboxes()}
         if names - known:
             self.store.committer.write(change)
-        else:
+        elif settled:
             self.store.later_write(change)
 
 

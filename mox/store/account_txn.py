@@ -209,11 +209,17 @@ class AccountTxn:
         return mailbox
 
     def mailbox_in(self, mailbox_id: int, directory: str) -> MailboxTxn:
-        """The mailbox, when `directory` still is its own: a rename may have come in between."""
+        """The mailbox, when `directory` is its own. Raises Moved when it was or is being renamed.
+
+        While it is, the directory may be another one already, made as parent of the new name.
+        """
         mailbox = self.mailbox(mailbox_id)
-        entry = maildir.directory_name(mailbox.record.name) or "Maildir"
-        if os.path.basename(directory) != entry:
+        entry = maildir.directory_name(mailbox.record.name)
+        if os.path.basename(directory) != (entry or "Maildir"):
             raise Moved(f"{directory} is {mailbox.record.name} now")
+        for _, value in range_items(self.write.txn, self.write.dbs.intent, self.key):
+            if any(intent.source == entry for intent in records.decode_intents(value)):
+                raise Moved(f"{directory} is being renamed or removed")
         return mailbox
 
     def mailbox_id(self, name: str) -> MailboxId | None:

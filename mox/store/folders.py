@@ -238,7 +238,9 @@ class Folders:
             for intent in reversed(intents):
                 target = os.path.join(self._maildir, intent.target)
                 if not removal and intent.inode and _inode(target) == intent.inode:
-                    _rename_if_there(target, os.path.join(self._maildir, intent.source))
+                    source = os.path.join(self._maildir, intent.source)
+                    _bring_along(source, target)
+                    _rename_if_there(target, source)
 
         def change(write: WriteTxn) -> None:
             account = AccountTxn(write, self.id)
@@ -367,6 +369,17 @@ def _rename_if_there(source: str, target: str) -> None:
         fsync_directory(os.path.dirname(target))
     except OSError as e:
         raise space_error(e, target) from e
+
+
+def _bring_along(made: str, directory: str) -> None:
+    """What came into a directory that was made anew as parent belongs to the renamed one."""
+    try:
+        for sub in ("cur", "new"):
+            if os.path.isdir(os.path.join(made, sub)):
+                for name in os.listdir(os.path.join(made, sub)):
+                    os.rename(os.path.join(made, sub, name), os.path.join(directory, sub, name))
+    except OSError as e:
+        raise space_error(e, directory) from e
 
 
 def _has_files(directory: str) -> bool:

@@ -111,26 +111,25 @@ def sweep(store: Store, *, everything: bool) -> Iterator[tuple[Account, MailboxI
             continue
         try:
             account.mailboxes()  # adopts folders that another program made
-            for mailbox_id in _due(store, account, everything):
-                account.mend(mailbox_id)
-                yield account, mailbox_id
         except (StoreError, OSError) as e:
-            log.error("comparing account with its files", err=e, account=name)
+            log.error("comparing account with its folders", err=e, account=name)
+        for mailbox_id, state in _states(store, account):
+            try:
+                if everything or state.scanned < 0:
+                    account.mend(mailbox_id)
+                else:
+                    account.refresh(mailbox_id)
+            except (StoreError, OSError) as e:
+                log.error("comparing mailbox with its files", err=e, account=name, id=mailbox_id)
+            yield account, mailbox_id
 
 
-def _due(store: Store, account: Account, everything: bool) -> list[MailboxId]:
+def _states(store: Store, account: Account) -> list[tuple[MailboxId, MailboxState]]:
     with store.dbs.env.begin() as txn:
-        states = [
+        return [
             (MailboxId(int.from_bytes(key[4:], "big")), MailboxState(value))
             for key, value in range_items(txn, store.dbs.mailbox_state, KEY_A.pack(account.id))
         ]
-    due: list[MailboxId] = []
-    for mailbox_id, state in states:
-        if everything or state.scanned < 0:
-            due.append(mailbox_id)
-        else:
-            account.refresh(mailbox_id)
-    return due
 
 
 def pending_intents(store: Store) -> set[tuple[int, bytes]]:

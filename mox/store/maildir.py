@@ -147,6 +147,21 @@ def mailbox_of_directory(entry: str) -> str | None:
     return normal if directory_name(normal) == entry else None
 
 
+def list_mailboxes(root: str) -> tuple[set[str], bool]:
+    """Names of the folders in a Maildir; false when one may just be being made."""
+    names: set[str] = set()
+    complete = True
+    for entry in os.listdir(root):
+        name = mailbox_of_directory(entry)
+        if name is None:
+            continue
+        if all(os.path.isdir(f"{root}/{entry}/{sub}") for sub in ("cur", "new")):
+            names.add(name)
+        else:
+            complete = False
+    return names, complete
+
+
 def parents(name: str) -> list[str]:
     """The names of all levels above, topmost first."""
     levels = name.split("/")

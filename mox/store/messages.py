@@ -67,39 +67,42 @@ def check_quota(account: AccountTxn, octets: int, quota: int) -> None:
 def add(account: AccountTxn, mailbox: MailboxTxn, incoming: Incoming) -> int:
     """Give the message a uid and its records. The caller logs ADDED.
 
-    A scan may have met the file before us; then its uid is returned.
+    A scan may have met the file before us, and taken it in with what its name shows: then it
+    keeps its uid and gets all else.
     """
     write, dbs = account.write, account.write.dbs
     base_key = mailbox.key + incoming.base.encode()
     known = write.get(dbs.base, base_key)
-    if known is not None and len(known) == 4:
-        return int.from_bytes(known, "big")
-    uid = mailbox.next_uid()
+    found = mailbox.get(int.from_bytes(known, "big")) if known and len(known) == 4 else None
+    uid = mailbox.next_uid() if found is None else found[0]
     email_id = incoming.email_id
     if not email_id:
         account.state.email_id += 1
         email_id = account.state.email_id
     bits = mailbox.keyword_bits(incoming.keywords)
     flags = incoming.flags | (FILE_IS_WIRE if incoming.wire else 0)
-    mailbox.insert(
-        (
-            uid,
-            account.modseq,
-            bits,
-            incoming.received,
-            now(),
-            email_id,
-            incoming.thread_id or email_id,
-            incoming.size,
-            flags,
-            incoming.zone,
-        )
+    message = (
+        uid,
+        account.modseq,
+        bits,
+        incoming.received,
+        now(),
+        email_id,
+        incoming.thread_id or email_id,
+        incoming.size,
+        flags,
+        incoming.zone,
     )
     key = KEY_AMU.pack(account.id, mailbox.id, uid)
-    write.put(dbs.file, key, incoming.path.encode())
-    write.put(dbs.base, base_key, KEY_A.pack(uid))
-    write.put(dbs.overview, key, incoming.overview)
-    if incoming.path != shown_path(incoming.path, incoming.flags, bits):
+    if found is None:
+        mailbox.insert(message)
+        write.put(dbs.file, key, incoming.path.encode())
+        write.put(dbs.base, base_key, KEY_A.pack(uid))
+        write.put(dbs.overview, key, incoming.overview)
+    else:
+        mailbox.replace(found, message)
+    path = (write.get(dbs.file, key) or b"").decode()
+    if path != shown_path(path, incoming.flags, bits):
         show_later(write, key, incoming.flags, bits)
     return uid
 

@@ -6,14 +6,20 @@ loses at most a name, which the next round sets again (the `mirror` entry is sti
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import gevent
+
+from mox import logfmt
 from mox.store import maildir, messages
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import WriteTxn
+from mox.store.errors import StoreError
 from mox.store.model import FLAG_MASK, M_FLAGS, M_KEYWORDS, MailboxId
 from mox.store.records import KEY_AMU
 
@@ -21,7 +27,11 @@ if TYPE_CHECKING:
     from mox.store.account import Account
     from mox.store.store import Store
 
+log = logfmt.logger("store")
+
 BATCH = 1000
+# A mailbox that cannot be written to is left alone for so long.
+_REST_S = 60.0
 
 
 @dataclass(slots=True)
@@ -40,6 +50,9 @@ class _Round:
     def rename(self) -> None:
         """Runs in the thread pool."""
         before = {sub: _mtime(f"{self.directory}/{sub}") for sub in ("new", "cur")}
+        if not all(before.values()):
+            self.missing = True  # renamed, or removed by another program
+            return
         if self.keywords:
             self._write_keywords()
         for uid, old, new in self.wanted:
@@ -61,7 +74,7 @@ class _Round:
 
     def note(self, write: WriteTxn) -> None:
         account = AccountTxn(write, self.account.id)
-        mailbox = account.mailbox(self.mailbox_id)
+        mailbox = account.mailbox(self.mailbox_id)  # wherever it is by now, files go along
         dbs = write.dbs
         for uid, old, new in self.done:
             key = KEY_AMU.pack(account.id, self.mailbox_id, uid)
@@ -78,33 +91,63 @@ class _Round:
         account.save()
 
 
-def mirror_flags(store: Store) -> int:
-    """Rename up to BATCH files so that their names show their flags; how many were due.
+# (account id, mailbox id) → time.monotonic() at which it is tried again.
+Resting = dict[tuple[int, int], float]
 
-    Only one process may do this at a time (the keeper).
+
+def mirror_flags(store: Store, resting: Resting | None = None) -> int:
+    """Rename all files whose names do not show their flags; how many were due.
+
+    A mailbox where that fails is logged and put into `resting` for a while. Only one process may
+    do this at a time (the keeper).
     """
+    resting = {} if resting is None else resting
+    total, keys = 0, _due(store, b"")
+    while keys:
+        total += len(keys)
+        uids: dict[tuple[int, int], list[int]] = {}
+        for key in keys:
+            account_id, mailbox_id, uid = KEY_AMU.unpack(key)
+            uids.setdefault((account_id, mailbox_id), []).append(uid)
+        for box, some in uids.items():
+            if resting.get(box, 0.0) < time.monotonic():
+                resting.pop(box, None)
+                _guarded(store, box, some, resting)
+        gevent.sleep(0)
+        keys = _due(store, keys[-1])
+    return total
+
+
+def _due(store: Store, after: bytes) -> list[bytes]:
     with store.dbs.env.begin() as txn, txn.cursor(db=store.dbs.mirror) as cursor:
-        keys: list[bytes] = []
-        for key in cursor.iternext(values=False):
-            keys.append(bytes(key))
-            if len(keys) == BATCH:
-                break
-    uids: dict[tuple[int, int], list[int]] = {}
-    for key in keys:
-        account_id, mailbox_id, uid = KEY_AMU.unpack(key)
-        uids.setdefault((account_id, mailbox_id), []).append(uid)
-    for (account_id, mailbox_id), some in uids.items():
-        account = store.account_by_id(account_id)
-        if account is not None:
-            _mirror_mailbox(account, MailboxId(mailbox_id), some)
-    return len(keys)
+        if not cursor.set_range(after + b"\0"):
+            return []
+        return [bytes(key) for key in itertools.islice(cursor.iternext(values=False), BATCH)]
+
+
+def _guarded(store: Store, box: tuple[int, int], uids: list[int], resting: Resting) -> None:
+    account = store.account_by_id(box[0])
+    if account is None:
+        return
+    try:
+        _mirror_mailbox(account, MailboxId(box[1]), uids)
+    except (StoreError, OSError) as e:
+        resting[box] = time.monotonic() + _REST_S
+        log.error(
+            "file names of mailbox cannot show the flags now: check space, owner and mode",
+            err=e,
+            account=account.name,
+            mailbox=box[1],
+        )
 
 
 def _mirror_mailbox(account: Account, mailbox_id: MailboxId, uids: list[int]) -> None:
     mailbox = account.mailbox_by_id(mailbox_id)
     if mailbox is None:
         return
-    directory = account.directory(mailbox_id)
+    directory = account.present_directory(mailbox_id)
+    if directory is None or account.store.renaming(account.id):
+        return
     wanted: list[tuple[int, str, str]] = []
     for message in account.select(mailbox_id, uids):
         path = account.path(mailbox_id, message[0])

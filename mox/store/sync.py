@@ -8,6 +8,7 @@ point again, so that two processes noticing the same change do it once.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -15,7 +16,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
+
+import gevent
 
 from mox import logfmt
 from mox.message import index_facts
@@ -23,7 +26,7 @@ from mox.store import maildir, messages, records
 from mox.store.account_txn import AccountTxn, MailboxTxn, apply_flags
 from mox.store.committer import WriteTxn
 from mox.store.durable import space_error
-from mox.store.errors import ErrorKind, Moved, StoreError
+from mox.store.errors import ErrorKind, StoreError
 from mox.store.model import FLAG_MASK, M_FLAGS, M_KEYWORDS, ChangeKind, MailboxId
 from mox.store.reading import range_items
 from mox.store.records import KEY_A, KEY_AMU
@@ -33,15 +36,14 @@ if TYPE_CHECKING:
 
 log = logfmt.logger("store")
 
-T = TypeVar("T")
-
 _ADOPT_AT_ONCE = 500
+_LOGGED_FILES = 5
 
-# Whoever renames the mailbox while it is compared makes us look again.
-_ATTEMPTS = 5
+# Whoever renames the mailbox while it is compared makes us look again, after so many seconds.
+_PAUSES_S = (0.0, 0.01, 0.05, 0.2)
 
 # A directory changed this recently may change again without a new mtime (clock tick).
-_TICK_NS = 20_000_000
+TICK_NS = 20_000_000
 
 
 @dataclass(slots=True)
@@ -86,7 +88,7 @@ def mtimes(directory: str) -> tuple[int, int]:
 
 def list_mailbox(directory: str) -> Listing:
     """List new/ before cur/: a message that moves meanwhile shows up at least once."""
-    settled = time.time_ns() - _TICK_NS
+    settled = time.time_ns() - TICK_NS
     new_mtime, cur_mtime = mtimes(directory)
     paths = {f"new/{name}" for name in os.listdir(f"{directory}/new") if name[0] != "."}
     paths.update(f"cur/{name}" for name in os.listdir(f"{directory}/cur") if name[0] != ".")
@@ -115,23 +117,29 @@ def compare(known: dict[str, int], present: set[str]) -> Difference:
     return difference
 
 
-def adopt_files(directory: str, paths: Iterable[str], quarantine: str) -> list[Adopted]:
+def adopt_files(
+    directory: str, paths: Iterable[str], quarantine: str
+) -> tuple[list[Adopted], list[str]]:
     """Read the files that are to become messages; broken ones go to the quarantine."""
-    adopted = (_adopt(directory, path, quarantine) for path in paths)
-    return [each for each in adopted if each is not None]
+    adopted: list[Adopted] = []
+    broken: list[str] = []
+    for path in paths:
+        found = read_regular(f"{directory}/{path}")
+        if found is None:
+            continue
+        stated = maildir.stated_size(maildir.split_name(path[4:])[0])
+        if stated is None or stated == len(found[0]):
+            adopted.append(_adopt(path, *found))
+            continue
+        with contextlib.suppress(FileNotFoundError):  # renamed meanwhile: found the next time
+            os.makedirs(quarantine, mode=0o700, exist_ok=True)
+            os.rename(f"{directory}/{path}", f"{quarantine}/{path[4:]}")
+            broken.append(path[4:])
+    return adopted, broken
 
 
-def _adopt(directory: str, path: str, quarantine: str) -> Adopted | None:
-    data = read_regular(f"{directory}/{path}")
-    if data is None:
-        return None
-    content, modified = data
-    base, text = maildir.split_name(path[4:])
-    stated = maildir.stated_size(base)
-    if stated is not None and stated != len(content):
-        os.makedirs(quarantine, mode=0o700, exist_ok=True)
-        os.rename(f"{directory}/{path}", f"{quarantine}/{path[4:]}")
-        return None
+def _adopt(path: str, content: bytes, modified: int) -> Adopted:
+    text = maildir.split_name(path[4:])[1]
     lines = content.count(b"\n")
     wire = lines > 0 and content.count(b"\r\n") == lines
     facts = index_facts(content, wire=wire)
@@ -190,6 +198,13 @@ class Findings:
             mailbox.state.cur_mtime = self.listing.cur_mtime
             mailbox.state.scanned = int(time.time())
         account.save()
+
+    def apply_if_there(self, write: WriteTxn) -> None:
+        try:
+            self.apply(write)
+        except StoreError as e:
+            if e.kind is not ErrorKind.NOT_FOUND:
+                raise
 
     def _bits(self, mailbox: MailboxTxn, bits: int) -> int:
         """Keyword letters of a file name as bits of the mailbox's own table."""
@@ -292,15 +307,23 @@ def compare_some(account: Account, mailbox_id: MailboxId, paths: set[str], quara
     _where_it_is(account, mailbox_id, look)
 
 
-def _where_it_is(account: Account, mailbox_id: MailboxId, compare: Callable[[str], T]) -> T:
-    """Compare in the mailbox's directory, again where it was renamed meanwhile."""
-    for _ in range(_ATTEMPTS - 1):
-        directory = account.directory(mailbox_id)
+def _where_it_is(account: Account, mailbox_id: MailboxId, compare: Callable[[str], bool]) -> bool:
+    """Compare in the mailbox's directory, again when it was renamed meanwhile.
+
+    One that is in between for longer is left alone: whoever ends the rename gives it a
+    directory that is due to be compared.
+    """
+    for pause in _PAUSES_S:
+        directory = account.present_directory(mailbox_id)
+        if directory is None:
+            return False
         try:
             return compare(directory)
-        except Moved:
-            continue
-    return compare(account.directory(mailbox_id))
+        except StoreError as e:
+            if e.kind is not ErrorKind.NOT_FOUND:
+                raise
+            gevent.sleep(pause)
+    return False
 
 
 def _compare_all(account: Account, mailbox_id: MailboxId, quarantine: str, directory: str) -> bool:
@@ -325,7 +348,7 @@ def _compare_all(account: Account, mailbox_id: MailboxId, quarantine: str, direc
         raise StoreError(ErrorKind.INTERNAL, "cannot read mailbox", detail) from e
     findings = Findings(account.id, mailbox_id, directory, difference, listing=listing)
     if not difference:
-        store.later_write(findings.apply)
+        store.later_write(findings.apply_if_there)
         return False
     _apply(account, directory, findings, quarantine)
     return True
@@ -333,11 +356,12 @@ def _compare_all(account: Account, mailbox_id: MailboxId, quarantine: str, direc
 
 def _compare_some(
     account: Account, mailbox_id: MailboxId, paths: set[str], quarantine: str, directory: str
-) -> None:
+) -> bool:
     difference = _difference_of(account, mailbox_id, directory, paths)
     if difference:
         findings = Findings(account.id, mailbox_id, directory, difference)
         _apply(account, directory, findings, quarantine)
+    return bool(difference)
 
 
 def _difference_of(
@@ -374,14 +398,15 @@ def _apply(account: Account, directory: str, findings: Findings, quarantine: str
     for start in range(0, max(len(unknown), 1), _ADOPT_AT_ONCE):
         some = unknown[start : start + _ADOPT_AT_ONCE]
         findings.listing = listing if start + _ADOPT_AT_ONCE >= len(unknown) else None
-        findings.adopted = store.pool.apply(adopt_files, (directory, some, quarantine))
-        if len(findings.adopted) < len(some):
+        findings.adopted, broken = store.pool.apply(adopt_files, (directory, some, quarantine))
+        if broken:
             log.warn(
-                "files are no complete messages; those with another size than their name says "
-                "are in the quarantine directory",
+                "files have another size than their names say, moved to the quarantine directory: "
+                "repair them or take the size out of the name, then move them back",
                 account=account.name,
                 directory=directory,
-                files=len(some) - len(findings.adopted),
+                files=broken[:_LOGGED_FILES],
+                count=len(broken),
             )
         store.committer.write(findings.apply)
         if findings.leftovers:

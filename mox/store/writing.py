@@ -129,6 +129,7 @@ def deliver(store: Store, targets: Sequence[Target], spool: Spool) -> list[Deliv
         _refuse_over_quota(targets, spool, results)
     prepared: dict[bytes, _Prepared] = {}
     own: dict[int, _Prepared] = {}
+    earlier: dict[int, _Plan] = {}  # of attempts that a rename overtook
     for i, target in enumerate(targets):
         if results[i] is None:
             if target.prefix not in prepared:
@@ -142,6 +143,8 @@ def deliver(store: Store, targets: Sequence[Target], spool: Spool) -> list[Deliv
                 plan = _plan(store, target, own[i], results, i)
                 if plan is not None:
                     plans.append(plan)
+                    _take_back(store, earlier.get(i), plan.mailbox_id)
+                    earlier[i] = plan
         if plans:
             for plan, result in zip(plans, _deliver_plans(store, plans), strict=True):
                 results[plan.index] = result
@@ -245,7 +248,7 @@ def _deliver_plans(store: Store, plans: Sequence[_Plan]) -> list[Delivered | Sto
         done = store.committer.write(partial(_deliver_txn, plans), files)
     except Moved:
         for plan in plans:
-            _take_back(store, plan)
+            plan.target.account.restore_directory(plan.mailbox_id)
         raise
     for plan, result in zip(plans, done, strict=True):
         if isinstance(result, StoreError):
@@ -253,13 +256,30 @@ def _deliver_plans(store: Store, plans: Sequence[_Plan]) -> list[Delivered | Sto
     return done
 
 
-def _take_back(store: Store, plan: _Plan) -> None:
-    """The file may have gone along with its renamed directory, and the retry go elsewhere."""
+def _take_back(store: Store, plan: _Plan | None, mailbox_id: MailboxId) -> None:
+    """An earlier attempt's file may have gone along with its renamed directory.
+
+    In the mailbox that it goes to now it is written over: the name is the same.
+    """
+    if plan is None or plan.mailbox_id == mailbox_id:
+        return
     account = plan.target.account
-    account.restore_directory(plan.mailbox_id)
-    directory = account.present_directory(plan.mailbox_id)
-    if directory is not None:
-        store.pool.apply(sync.unlink_files, (directory, [plan.incoming.path]))
+    for pause in _PAUSES_S:
+        directory = account.present_directory(plan.mailbox_id)
+        if directory is None or store.pool.apply(_unlinked, (directory, plan.incoming.path)):
+            return
+        renamed_again = directory != account.present_directory(plan.mailbox_id)
+        if not renamed_again and not store.renaming(account.id):
+            return
+        gevent.sleep(pause)
+
+
+def _unlinked(directory: str, path: str) -> bool:
+    try:
+        os.unlink(f"{directory}/{path}")
+    except FileNotFoundError:
+        return False
+    return True
 
 
 # ---- append
