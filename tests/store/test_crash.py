@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +21,11 @@ from mox.store import Store, housekeeping, open_store
 from mox.store.account import Account
 from mox.store.maildir import letters, parse_letters, split_name
 from mox.store.mirror import mirror_flags
-from mox.store.model import FLAG_MASK, M_FLAGS, M_KEYWORDS, M_MODSEQ, Flag
+from mox.store.model import FLAG_MASK, M_FLAGS, M_KEYWORDS
 from mox.store.reindex import reindex_account
+from tests.support.accounts import DELETED, Places, look, recover
 
 PROCESSES = 3
-DELETED = int(Flag.DELETED)
-
-# (mailbox, uid): (flags, keywords)
-Places = dict[tuple[int, int], tuple[int, frozenset[str]]]
 
 
 def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
@@ -201,59 +197,6 @@ def _may_be(begun: dict[str, Any], wanted: Places, present: Places) -> bool:
 # ---- looking
 
 
-def recover(store: Store) -> Account:
-    """What the keeper does after a start."""
-    housekeeping.finish_intents(store, housekeeping.pending_intents(store))
-    for _ in housekeeping.sweep(store, everything=True):
-        pass
-    store.finish_background()
-    account = store.find_account("mjl")
-    assert account is not None
-    return account
-
-
-def token_of(data: bytes) -> str:
-    head, _, rest = data.partition(b"X-Token: ")
-    assert head.endswith(b"Subject: token\n"), data[:200]
-    return rest.partition(b"\n")[0].decode()
-
-
-def look(account: Account) -> dict[str, Places]:
-    """All messages by token; index and files must agree."""
-    found: dict[str, Places] = {}
-    on_disk: Counter[str] = Counter()
-    indexed: Counter[str] = Counter()
-    for mailbox in account.mailboxes():
-        directory = Path(account.directory(mailbox.id))
-        for sub in ("cur", "new"):
-            on_disk.update(f"{mailbox.id}/{sub}/{name}" for name in os.listdir(directory / sub))
-        counted = [0, 0, 0, 0, 0]
-        uids = account.uids(mailbox.id)
-        for message in account.scan(mailbox.id):
-            uid, flags = message[0], message[M_FLAGS] & FLAG_MASK
-            (path,) = account.paths(mailbox.id, [uid])
-            indexed[f"{mailbox.id}/{path}"] += 1
-            data = (directory / path).read_bytes()
-            assert len(data) + data.count(b"\n") == message[7]
-            assert data.endswith(b"\n"), "cut short"
-            words = frozenset(
-                word for i, word in enumerate(mailbox.keywords) if message[M_KEYWORDS] >> i & 1
-            )
-            found.setdefault(token_of(data), {})[mailbox.id, uid] = flags, words
-            assert message[M_MODSEQ] <= mailbox.modseq <= account.modseq()
-            assert uid < mailbox.uidnext
-            is_deleted = bool(flags & DELETED)
-            added = (1, not flags & Flag.SEEN, is_deleted, message[7], is_deleted * message[7])
-            counted = [a + b for a, b in zip(counted, added, strict=True)]
-        assert list(uids) == sorted(set(uids))
-        state = account.mailbox_by_id(mailbox.id)
-        assert state is not None
-        counters = [state.messages, state.unseen, state.deleted, state.size, state.deleted_size]
-        assert counters == counted, mailbox.name
-    assert on_disk == indexed
-    return found
-
-
 def check_folders(account: Account) -> None:
     """Each mailbox has its directory and the other way round."""
     root = account.base / "Maildir"
@@ -337,7 +280,9 @@ class Soak:
         store = open_store(self.data_dir)
         try:
             store.dbs.env.reader_check()
-            account = recover(store)
+            recover(store)
+            account = store.find_account("mjl")
+            assert account is not None
             assert account.modseq() >= self.expected.modseq
             found = look(account)
             self.expected.compare(found)
