@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mox import logfmt
-from mox.tlsio.contexts import Identity, MinVersion, ServerContext, ServerOptions
+from mox.tlsio.contexts import MinVersion, ServerContext, ServerOptions
 from mox.tlsio.errors import TLSConfigError
+from mox.tlsio.identity import Identity
 
 if TYPE_CHECKING:
     from mox.config import Config
@@ -159,7 +160,9 @@ def _options_of(listener: Listener) -> dict[str, ServerOptions]:
     version = MinVersion(tls.min_version) if tls.min_version else MinVersion.TLS12
     # Clients of port 25 are servers: nobody to identify.
     smtp = ServerOptions(
-        min_version=version, session_tickets=not listener.smtp.tls_session_tickets_disabled
+        min_version=version,
+        session_tickets=not listener.smtp.tls_session_tickets_disabled,
+        channel_bindings=False,
     )
     options = {"smtp": smtp}
     # No tickets: they cost forward secrecy (their key lives as long as we do) and tls-unique.
@@ -168,5 +171,6 @@ def _options_of(listener: Listener) -> dict[str, ServerOptions]:
             min_version=version,
             alpn=_ALPN.get(service, ()),
             request_client_certificate=not tls.client_auth_disabled,
+            channel_bindings=listener.sasl_channel_binding,
         )
     return options

@@ -34,8 +34,10 @@ from mox.serving.parking import (
 from mox.serving.pieces import Bytes, pieces
 from mox.tlsio.client import ClientContext
 from mox.tlsio.contexts import ServerContext
+from mox.tlsio.engine import ChannelBinding, Session, TLSInfo
 from mox.tlsio.errors import TLSError
-from mox.tlsio.session import ChannelBinding, TLSInfo, TLSSession
+from mox.tlsio.server import Opening
+from mox.tlsio.session import TLSSession
 
 if TYPE_CHECKING:
     from gevent._types import _IoWatcher as IoWatcher
@@ -84,7 +86,7 @@ class Stream:
         """Take over a connected socket. Raises ConnectionLost when it is gone already."""
         self._sock: _socket.socket | None = sock
         self._watcher: IoWatcher | None = None
-        self._session: TLSSession | None = None
+        self._session: Session | None = None
         self._pending = b""
         self._ended = False
         self._interruptible: Waiter[Event] | Sentry | None = None
@@ -287,10 +289,7 @@ class Stream:
         # RFC 3207 §4, RFC 9051 §11.1: what came in plain text must not be taken as protected.
         if self._pending:
             raise ConnectionLost("client sent data before the TLS handshake")
-        try:
-            self._handshake(TLSSession(context), timeout_s)
-        except TLSError as e:
-            raise ConnectionLost(f"TLS handshake: {e.reason}") from e
+        self.start_tls_at_once(context, timeout_s)
 
     def start_tls_client(
         self, context: ClientContext, server_name: str, timeout_s: float = HANDSHAKE_TIMEOUT_S
@@ -302,31 +301,34 @@ class Stream:
         if self._pending:
             raise ConnectionLost("server sent data before the TLS handshake")
         session = TLSSession(context, server_name)
-        self._handshake(session, timeout_s)
+        self._handshake(session, self.clock() + timeout_s)
         return session
 
     def start_tls_at_once(
         self, context: ServerContext, timeout_s: float = HANDSHAKE_TIMEOUT_S
     ) -> None:
         """Like `start_tls` on a port that speaks TLS from the first byte."""
-        session = TLSSession(context)
-        if self._pending:
-            session.feed(self._pending)
-            self._pending = b""
+        deadline = self.clock() + timeout_s
+        opening = Opening(context)
+        data, self._pending = self._pending, b""
+        session = opening.feed(data) if data else None
         try:
-            self._handshake(session, timeout_s)
+            while session is None:
+                session = opening.feed(self._take_by(deadline))
+            self._handshake(session, deadline)
         except TLSError as e:
             raise ConnectionLost(f"TLS handshake: {e.reason}") from e
 
-    def _handshake(self, session: TLSSession, timeout_s: float) -> None:
-        deadline = self.clock() + timeout_s
+    def _take_by(self, deadline: float) -> bytes:
+        """The next part of a handshake, b"" for the end."""
+        while (data := self._take()) is None:
+            if self._park(READ, deadline - self.clock()) == "timeout":
+                raise ConnectionTimeout("TLS handshake took too long")
+        return data
+
+    def _handshake(self, session: Session, deadline: float) -> None:
         while not self._handshake_step(session):
-            data = self._take()
-            while data is None:
-                if self._park(READ, deadline - self.clock()) == "timeout":
-                    raise ConnectionTimeout(f"no TLS handshake within {timeout_s:g} s")
-                data = self._take()
-            session.feed(data)
+            session.feed(self._take_by(deadline))
         self._session = session
         self.tls = session.info()
         # What came with the last handshake message is application data already.
@@ -334,7 +336,7 @@ class Stream:
         self._ended = session.eof
         self.bytes_received += len(self._pending)
 
-    def _handshake_step(self, session: TLSSession) -> bool:
+    def _handshake_step(self, session: Session) -> bool:
         try:
             done = session.handshake()
         except TLSError:
@@ -346,13 +348,13 @@ class Stream:
             self._send_raw(session.outgoing(), SEND_TIMEOUT_S)
         return done
 
-    def _send_alert(self, session: TLSSession) -> None:
+    def _send_alert(self, session: Session) -> None:
         """Tell the peer why TLS ended, if that takes no waiting."""
         with contextlib.suppress(OSError):
             self._socket().send(session.outgoing())
 
     @property
-    def session(self) -> TLSSession | None:
+    def session(self) -> Session | None:
         """The TLS session, for certificates and verdicts; None in plain text."""
         return self._session
 

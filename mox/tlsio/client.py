@@ -12,8 +12,9 @@ from enum import StrEnum
 
 from OpenSSL import SSL, crypto
 
-from mox.tlsio.contexts import Identity, MinVersion, _load, new_context, reason_of
+from mox.tlsio.contexts import MinVersion, install, new_context, reason_of
 from mox.tlsio.errors import TLSConfigError
+from mox.tlsio.identity import Identity, load
 from mox.tlsio.names import names_of
 
 
@@ -85,7 +86,7 @@ class ClientContext:
         if alpn:
             context.set_alpn_protos([protocol.encode("ascii") for protocol in alpn])
         if identity is not None:
-            _load(identity).install(context)
+            install(load(identity), context)
         self.context = context
 
     def _check(

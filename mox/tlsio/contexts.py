@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 
 from mox.tlsio.errors import TLSConfigError
-from mox.tlsio.names import CertificateNames, names_of
-
-PrivateKey = (
-    ec.EllipticCurvePrivateKey
-    | ed25519.Ed25519PrivateKey
-    | ed448.Ed448PrivateKey
-    | rsa.RSAPrivateKey
-    | dsa.DSAPrivateKey
-)
+from mox.tlsio.hello import ClientHello
+from mox.tlsio.identity import Identity, Loaded, group_by_names, load, memory_file
+from mox.tlsio.light import new_light_context
+from mox.tlsio.names import CertificateNames
 
 # Forward secrecy always; the CBC suites at the end are for old mail servers under TLS 1.2,
 # which would fall back to plain text without them.
@@ -56,26 +47,26 @@ _VERSION_NUMBERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """A certificate chain (leaf first) and its private key, both PEM."""
-
-    chain_pem: bytes
-    key_pem: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class ServerOptions:
     """How a listener speaks TLS.
 
     `alpn`: protocols in order of preference; a client that offers only others is refused
     (it means to speak to another service). () ignores what clients offer.
     `request_client_certificate`: ask for one and accept any; identity is its public key.
+    `channel_bindings`: sessions can be bound to (SCRAM-…-PLUS).
     """
 
     min_version: MinVersion = MinVersion.TLS12
     alpn: tuple[str, ...] = ()
     session_tickets: bool = False
     request_client_certificate: bool = False
+    channel_bindings: bool = True
+
+    @property
+    def light(self) -> bool:
+        """The light engine can do all this."""
+        more = self.session_tickets or self.request_client_certificate or self.channel_bindings
+        return not more
 
 
 class ServerContext:
@@ -84,20 +75,35 @@ class ServerContext:
     The first identity answers for names that none is for, and clients that send no name.
     """
 
-    __slots__ = ("_choices", "default", "options")
+    __slots__ = ("_choices", "_light", "default", "options")
 
     def __init__(self, identities: Sequence[Identity], options: ServerOptions) -> None:
         """Raises TLSConfigError when a certificate or key does not load or match."""
         if not identities:
             raise TLSConfigError("no certificate given")
         self.options = options
-        groups = _group_by_names(_load(identity) for identity in identities)
+        groups = group_by_names(load(identity) for identity in identities)
         self._choices = [(names, self._make(members)) for names, members in groups.items()]
         self.default: SSL.Context = self._choices[0][1]
         if len(self._choices) > 1:
             self.default.set_tlsext_servername_callback(self._choose)
+        self._light: list[tuple[CertificateNames, ssl.SSLContext]] = []
+        if options.light:
+            for names, members in groups.items():
+                self._light.append((names, new_light_context(members, CIPHERS, options.alpn)))
 
-    def _make(self, members: Sequence[_Loaded]) -> SSL.Context:
+    def light_for(self, hello: ClientHello) -> ssl.SSLContext | None:
+        """What the light engine serves this client with; None: it cannot."""
+        if not self._light or not hello.tls13:
+            return None
+        alpn = self.options.alpn
+        if alpn and hello.protocols and not any(p.encode() in hello.protocols for p in alpn):
+            # RFC 7301 §3.2: to be refused, which the standard library does not.
+            return None
+        fitting = (context for names, context in self._light if names.cover(hello.server_name))
+        return next(fitting, self._light[0][1])
+
+    def _make(self, members: Sequence[Loaded]) -> SSL.Context:
         context = new_context(SSL.TLS_SERVER_METHOD, self.options.min_version)
         options = SSL.OP_CIPHER_SERVER_PREFERENCE
         if not self.options.session_tickets:
@@ -113,7 +119,7 @@ class ServerContext:
         for loaded in members:
             if type(loaded.key) not in kinds:
                 kinds.add(type(loaded.key))
-                loaded.install(context)
+                install(loaded, context)
         return context
 
     def _choose(self, connection: SSL.Connection) -> None:
@@ -132,47 +138,16 @@ class ServerContext:
         return b""
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """An identity whose parts have been parsed and found to belong together."""
-
-    names: CertificateNames
-    key: PrivateKey
-    chain_pem: bytes
-
-    def install(self, context: SSL.Context) -> None:
-        # OpenSSL keeps a chain per key type only when the chain comes from a file.
-        fd = os.memfd_create("chain", os.MFD_CLOEXEC)
+def install(loaded: Loaded, context: SSL.Context) -> None:
+    """Give a context a chain and its key. Raises TLSConfigError."""
+    # OpenSSL keeps a chain per key type only when the chain comes from a file.
+    with memory_file(loaded.identity.chain_pem) as path:
         try:
-            os.write(fd, self.chain_pem)
-            context.use_certificate_chain_file(f"/proc/self/fd/{fd}")
-            context.use_privatekey(self.key)
+            context.use_certificate_chain_file(path)
+            context.use_privatekey(loaded.key)
             context.check_privatekey()
         except SSL.Error as e:
             raise TLSConfigError(f"certificate or key is refused: {reason_of(e)}") from e
-        finally:
-            os.close(fd)
-
-
-def _load(identity: Identity) -> _Loaded:
-    try:
-        chain = x509.load_pem_x509_certificates(identity.chain_pem)
-        # The costly RSA checks are for keys of strangers; this one is the administrator's.
-        key = load_pem_private_key(identity.key_pem, None, unsafe_skip_rsa_key_validation=True)
-        matches = key.public_key() == chain[0].public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm) as e:
-        raise TLSConfigError(f"certificate or key does not load: {e}") from e
-    if not isinstance(key, PrivateKey) or not matches:
-        raise TLSConfigError("the private key does not belong to the certificate")
-    return _Loaded(names_of(chain[0]), key, identity.chain_pem)
-
-
-def _group_by_names(loaded: Iterable[_Loaded]) -> dict[CertificateNames, list[_Loaded]]:
-    """Put certificates for the same names together: one context offers all their key types."""
-    groups: dict[CertificateNames, list[_Loaded]] = {}
-    for one in loaded:
-        groups.setdefault(one.names, []).append(one)
-    return groups
 
 
 def new_context(method: int, min_version: MinVersion, security_level: int = 1) -> SSL.Context:

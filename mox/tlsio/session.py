@@ -1,12 +1,9 @@
-"""One TLS session on memory buffers: encrypted bytes in and out, plaintext in and out.
+"""The full engine: a TLS session on memory buffers with pyOpenSSL, for servers and clients.
 
 RFC 8446, RFC 5246; channel bindings RFC 5929 and RFC 9266.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -15,10 +12,9 @@ from OpenSSL._util import lib
 
 from mox.tlsio.client import ClientContext, Verification
 from mox.tlsio.contexts import ServerContext, reason_of
+from mox.tlsio.engine import ChannelBinding, TLSInfo
 from mox.tlsio.errors import TLSError
 from mox.tlsio.names import parse_ip
-
-ChannelBinding = Literal["tls-exporter", "tls-unique", "tls-server-end-point"]
 
 # One record's plaintext, and room for one record with its framing.
 _RECORD = 16384
@@ -27,22 +23,8 @@ _WIRE_CHUNK = 20480
 _KEEP_BYTES = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class TLSInfo:
-    """What was agreed: version as "TLSv1.3", cipher in OpenSSL's words, "" for none."""
-
-    version: str
-    cipher: str
-    alpn: str
-    server_name: str
-
-
 class TLSSession:
-    """One side of one TLS session.
-
-    Feed what the network brings and send what `outgoing` gives after every other call,
-    also after one that raised: it may hold an alert.
-    """
+    """One side of one TLS session; see `mox.tlsio.engine.Session`."""
 
     __slots__ = (
         "_connection",

@@ -8,8 +8,9 @@ import pytest
 
 from mox.config.listener import KeyCert, Listener, ListenerSMTP, ListenerTLS
 from mox.serving.certificates import Certificates
-from mox.tlsio.contexts import Identity, MinVersion
+from mox.tlsio.contexts import MinVersion
 from mox.tlsio.errors import TLSConfigError, TLSError
+from mox.tlsio.identity import Identity
 from tests.serving.harness import logged
 from tests.tlsio.identities import ec_key, identity, pem_of, rsa_key
 from tests.tlsio.pairs import connected

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from mox.tlsio.contexts import Identity
+from mox.tlsio.identity import Identity
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 _NOW = datetime.datetime.now(datetime.UTC)

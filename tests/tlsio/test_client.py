@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from mox.tlsio.client import ClientContext, VerifyFailure
-from mox.tlsio.contexts import Identity, ServerContext, ServerOptions
+from mox.tlsio.contexts import ServerContext, ServerOptions
 from mox.tlsio.errors import TLSConfigError, TLSError
+from mox.tlsio.identity import Identity
 from tests.tlsio.identities import authority, identity
 from tests.tlsio.pairs import connected
 

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 from OpenSSL import SSL
 
 from mox.tlsio.client import ClientContext
-from mox.tlsio.contexts import Identity, MinVersion, ServerContext, ServerOptions
+from mox.tlsio.contexts import MinVersion, ServerContext, ServerOptions
 from mox.tlsio.errors import TLSConfigError, TLSError
+from mox.tlsio.identity import Identity
 from tests.tlsio.identities import authority, ec_key, identity, pem_of, rsa_key
-from tests.tlsio.pairs import connected
+from tests.tlsio.pairs import FULL, LIGHT, connected
 
 
 def leaf_name(context: ServerContext, name: str, client: ClientContext | None = None) -> str:
@@ -16,14 +19,13 @@ def leaf_name(context: ServerContext, name: str, client: ClientContext | None = 
     return session.peer_chain()[0].subject.rfc4514_string().removeprefix("CN=")
 
 
-SITES = ServerContext(
-    [
-        identity("first.example"),
-        identity("second.example", "also.example"),
-        identity("*.wild.example", "wild.example"),
-    ],
-    ServerOptions(),
-)
+IDENTITIES = [
+    identity("first.example"),
+    identity("second.example", "also.example"),
+    identity("*.wild.example", "wild.example"),
+]
+SITES = [ServerContext(IDENTITIES, options) for options in (FULL, LIGHT)]
+ENGINES = pytest.mark.parametrize("engine", [FULL, LIGHT], ids=["full", "light"])
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ SITES = ServerContext(
     ],
 )
 def test_server_name_chooses_the_certificate(asked: str, given: str) -> None:
-    assert leaf_name(SITES, asked) == given
+    assert [leaf_name(site, asked) for site in SITES] == [given, given]
 
 
 def only_signatures(ciphers: bytes) -> ClientContext:
@@ -50,10 +52,13 @@ def only_signatures(ciphers: bytes) -> ClientContext:
     return client
 
 
+@ENGINES
 @pytest.mark.parametrize("rsa_first", [True, False])
-def test_ecdsa_is_preferred_and_rsa_is_there_for_old_clients(rsa_first: bool) -> None:
+def test_ecdsa_is_preferred_and_rsa_is_there_for_old_clients(
+    engine: ServerOptions, rsa_first: bool
+) -> None:
     pair = [identity("m.example", key=rsa_key(), signed=True), identity("m.example")]
-    context = ServerContext(pair if rsa_first else pair[::-1], ServerOptions())
+    context = ServerContext(pair if rsa_first else pair[::-1], engine)
     both, _ = connected(context)
     assert both.peer_chain()[0].public_key() == ec_key().public_key()
     assert len(both.peer_chain()) == 1
@@ -62,6 +67,7 @@ def test_ecdsa_is_preferred_and_rsa_is_there_for_old_clients(rsa_first: bool) ->
     assert len(old.peer_chain()) == 2
 
 
+@ENGINES
 @pytest.mark.parametrize(
     ("key", "form"),
     [
@@ -70,9 +76,9 @@ def test_ecdsa_is_preferred_and_rsa_is_there_for_old_clients(rsa_first: bool) ->
         (rsa_key(), PrivateFormat.TraditionalOpenSSL),
     ],
 )
-def test_key_forms_are_accepted(key, form) -> None:
+def test_key_forms_are_accepted(key, form, engine) -> None:
     chain = identity("mail.example", key=key).chain_pem
-    connected(ServerContext([Identity(chain, pem_of(key, form))], ServerOptions()))
+    connected(ServerContext([Identity(chain, pem_of(key, form))], engine))
 
 
 @pytest.mark.parametrize(
@@ -109,18 +115,22 @@ def test_old_versions_can_be_allowed() -> None:
     assert session.info().version == "TLSv1"
 
 
+@ENGINES
 @pytest.mark.parametrize(
     ("offered", "chosen"), [(("imap",), "imap"), (("x", "imap", "y"), "imap"), ((), "")]
 )
-def test_alpn_in_common_is_chosen(offered: tuple[str, ...], chosen: str) -> None:
-    context = ServerContext([identity("m.example")], ServerOptions(alpn=("imap",)))
+def test_alpn_in_common_is_chosen(
+    offered: tuple[str, ...], chosen: str, engine: ServerOptions
+) -> None:
+    context = ServerContext([identity("m.example")], replace(engine, alpn=("imap",)))
     client = ClientContext(verify=False, system_ca=False, alpn=offered)
     session, server = connected(context, client)
     assert session.info().alpn == server.info().alpn == chosen
 
 
-def test_alpn_of_another_protocol_is_refused() -> None:
-    context = ServerContext([identity("m.example")], ServerOptions(alpn=("imap",)))
+@ENGINES
+def test_alpn_of_another_protocol_is_refused(engine: ServerOptions) -> None:
+    context = ServerContext([identity("m.example")], replace(engine, alpn=("imap",)))
     with pytest.raises(TLSError):
         connected(context, ClientContext(verify=False, system_ca=False, alpn=("h2", "http/1.1")))
 
@@ -131,9 +141,10 @@ def test_alpn_is_ignored_by_default() -> None:
     assert session.info().alpn == ""
 
 
-def test_alpn_holds_for_certificates_chosen_by_name() -> None:
+@ENGINES
+def test_alpn_holds_for_certificates_chosen_by_name(engine: ServerOptions) -> None:
     identities = [identity("first.example"), identity("second.example")]
-    context = ServerContext(identities, ServerOptions(alpn=("smtp",)))
+    context = ServerContext(identities, replace(engine, alpn=("smtp",)))
     client = ClientContext(verify=False, system_ca=False, alpn=("smtp",))
     session, _ = connected(context, client, "second.example")
     assert session.info().alpn == "smtp"

@@ -13,14 +13,21 @@ from mox.tlsio.client import ClientContext
 from mox.tlsio.contexts import MinVersion, ServerContext, ServerOptions
 from mox.tlsio.errors import TLSError
 from mox.tlsio.session import TLSSession
+from tests.tlsio import pairs
 from tests.tlsio.identities import identity, rsa_key
-from tests.tlsio.pairs import connected, pump, server_context, shake_hands
+from tests.tlsio.pairs import FULL, connected, pump, server_context, shake_hands
 
 
 def tls12() -> ClientContext:
     context = ClientContext(verify=False, system_ca=False)
     context.context.set_max_proto_version(SSL.TLS1_2_VERSION)
     return context
+
+
+@pytest.fixture(autouse=True, params=["full", "light"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything holds for both engines; TLS 1.2 is always the full one's."""
+    monkeypatch.setattr(pairs, "engine", getattr(pairs, request.param.upper()))
 
 
 @pytest.fixture(params=["TLSv1.2", "TLSv1.3"])
@@ -53,7 +60,7 @@ def test_info_tells_what_was_agreed(client: ClientContext) -> None:
 
 
 def test_exporter_binding_agrees_on_tls13_only() -> None:
-    a, b = connected()
+    a, b = connected(server_context(FULL))
     binding = a.channel_binding("tls-exporter")
     assert binding is not None
     assert len(binding) == 32
@@ -87,7 +94,7 @@ def test_unique_binding_is_withheld_where_sessions_resume() -> None:
 
 
 def test_end_point_binding_is_the_certificate_hash(client: ClientContext) -> None:
-    a, b = connected(client=client)
+    a, b = connected(server_context(FULL), client)
     cert = x509.load_pem_x509_certificate(identity("mail.example").chain_pem)
     assert a.channel_binding("tls-server-end-point") == cert.fingerprint(hashes.SHA256())
     assert b.channel_binding("tls-server-end-point") == cert.fingerprint(hashes.SHA256())
@@ -234,18 +241,21 @@ def test_client_certificate_is_asked_for_and_not_verified() -> None:
     context = server_context(ServerOptions(request_client_certificate=True))
     mine = identity("someone", key=rsa_key())
     _, server = connected(context, ClientContext(verify=False, system_ca=False, identity=mine))
+    assert isinstance(server, TLSSession)
     (cert,) = server.peer_chain()
     assert cert.public_key() == rsa_key().public_key()
 
 
 def test_client_certificate_may_be_missing(client: ClientContext) -> None:
     _, server = connected(server_context(ServerOptions(request_client_certificate=True)), client)
+    assert isinstance(server, TLSSession)
     assert server.peer_chain() == ()
 
 
 def test_client_certificate_is_not_asked_for_by_default() -> None:
     theirs = ClientContext(verify=False, system_ca=False, identity=identity("someone"))
-    _, server = connected(server_context(), theirs)
+    _, server = connected(server_context(FULL), theirs)
+    assert isinstance(server, TLSSession)
     assert server.peer_chain() == ()
 
 
