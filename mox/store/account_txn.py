@@ -217,10 +217,17 @@ class AccountTxn:
         entry = maildir.directory_name(mailbox.record.name)
         if os.path.basename(directory) != (entry or "Maildir"):
             raise Moved(f"{directory} is {mailbox.record.name} now")
-        for _, value in range_items(self.write.txn, self.write.dbs.intent, self.key):
-            if any(intent.source == entry for intent in records.decode_intents(value)):
-                raise Moved(f"{directory} is being renamed or removed")
+        if entry in self.entries_under_way():
+            raise Moved(f"{directory} is being renamed or removed")
         return mailbox
+
+    def entries_under_way(self) -> set[str]:
+        """Directories that an announced rename or removal concerns, old and new names."""
+        entries: set[str] = set()
+        for _, value in range_items(self.write.txn, self.write.dbs.intent, self.key):
+            for intent in records.decode_intents(value):
+                entries.update((intent.source, intent.target))
+        return entries - {""}
 
     def mailbox_id(self, name: str) -> MailboxId | None:
         value = self.write.get(self.write.dbs.mailbox_name, self.key + name.encode())

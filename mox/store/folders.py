@@ -8,6 +8,7 @@ at a time: two that cross could not be told apart afterwards.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -31,6 +32,8 @@ T = TypeVar("T")
 # A rename takes milliseconds. One that a crash cut short is in the way until it is taken back.
 _BUSY_S = 15.0
 _BUSY_POLL_S = 0.02
+# Whoever makes a mailbox where one is being renamed to makes us begin again.
+_ATTEMPTS = 4
 
 # Mailbox id, old name, new name.
 _Rename = tuple[MailboxId, str, str]
@@ -66,6 +69,9 @@ class Folders:
 
         def change(write: WriteTxn) -> list[MailboxId]:
             account = AccountTxn(write, self.id)
+            entries = {maildir.directory_name(each) for each in (*maildir.parents(name), name)}
+            if entries & account.entries_under_way():
+                raise _Busy  # the directory may be that of another mailbox just now
             if account.mailbox_id(name) is not None:
                 raise StoreError(ErrorKind.EXISTS, "mailbox exists already")
             made = [
@@ -79,7 +85,7 @@ class Folders:
             account.save()
             return made
 
-        return self._committer.write(change, prepare=make_directories)
+        return self._alone(change, make_directories)
 
     # ---- delete
 
@@ -122,7 +128,14 @@ class Folders:
         Not for INBOX, which RFC 9051 §6.3.6 treats apart (Account.rename_mailbox does).
         """
         new = maildir.normal_name(new)
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._rename(mailbox_id, new)
+            except _Changed:
+                continue
+        return self._rename(mailbox_id, new)
 
+    def _rename(self, mailbox_id: MailboxId, new: str) -> list[MailboxId]:
         def announce(write: WriteTxn) -> tuple[list[_Rename], list[Intent]]:
             account = AccountTxn(write, self.id)
             pairs = _renames(account, mailbox_id, new)
@@ -145,8 +158,7 @@ class Folders:
             account = AccountTxn(write, self.id)
             announced = write.get(write.dbs.intent, KEY_AM.pack(self.id, mailbox_id))
             if announced is None or _renames(account, mailbox_id, new) != pairs:
-                text = "mailboxes have changed meanwhile, try again"
-                raise StoreError(ErrorKind.INTERNAL, text)
+                raise _Changed
             for member, old, name in pairs:
                 _rename_record(account, member, old, name)
             write.delete(write.dbs.intent, KEY_AM.pack(self.id, mailbox_id))
@@ -203,23 +215,24 @@ class Folders:
         for mailbox_id, intents in self._committer.write(pending):
             self._finish(mailbox_id, intents)
 
-    def _alone(self, announce: Callable[[WriteTxn], T]) -> T:
-        """Commit an announcement, when no other operation of this account is announced."""
+    def _alone(
+        self, change: Callable[[WriteTxn], T], prepare: Callable[[], None] | None = None
+    ) -> T:
+        """Commit a change that another announced operation may keep waiting."""
         deadline = time.monotonic() + _BUSY_S
         while True:
             try:
-                return self._committer.write(announce)
+                return self._committer.write(change, prepare=prepare)
             except _Busy:
                 if time.monotonic() > deadline:
                     raise
             gevent.sleep(_BUSY_POLL_S)
 
     def _announce(self, account: AccountTxn, mailbox_id: MailboxId, intents: list[Intent]) -> None:
-        dbs = account.write.dbs
-        for _ in range_items(account.write.txn, dbs.intent, account.key):
+        if account.entries_under_way():
             raise _Busy
         key = KEY_AM.pack(account.id, mailbox_id)
-        account.write.put(dbs.intent, key, records.encode(intents))
+        account.write.put(account.write.dbs.intent, key, records.encode(intents))
 
     def _intents(self, pairs: list[_Rename]) -> list[Intent]:
         intents: list[Intent] = []
@@ -335,6 +348,11 @@ class _Busy(StoreError):
         super().__init__(ErrorKind.INTERNAL, text)
 
 
+class _Changed(StoreError):
+    def __init__(self) -> None:
+        super().__init__(ErrorKind.INTERNAL, "mailboxes have changed meanwhile, try again")
+
+
 def _inode(directory: str) -> int:
     """0 when there is none."""
     try:
@@ -364,7 +382,12 @@ def _rename_if_there(source: str, target: str) -> None:
         if os.path.isdir(target):
             # Left over from a mailbox of that name: it must not swallow the renamed one.
             shutil.rmtree(target) if not _has_files(target) else _refuse(target)
-        os.rename(source, target)
+        try:
+            os.rename(source, target)
+        except OSError as e:
+            if e.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise _Changed from e  # it was made again that very moment
+            raise
         fsync_directory(os.path.dirname(source))
         fsync_directory(os.path.dirname(target))
     except OSError as e:
