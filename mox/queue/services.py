@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from mox.address import Domain, parse_domain
 from mox.config import outgoing_addresses
 from mox.dns import Resolver
+from mox.queue.hostsfile import HostsFile
 from mox.store.outgoing import Outgoing
 from mox.tlsio.client import ClientContext
 
@@ -37,6 +38,7 @@ class Services:
     ) -> None:
         self.ctx = ctx
         self.resolver = resolver
+        self.hosts_file = HostsFile()
         self.clock = clock
         self.chance = chance or random.Random()
         self.outgoing = Outgoing(ctx.store)

@@ -138,7 +138,10 @@ def _addresses(services: Services, host: str) -> Sequence[IP]:
     try:
         return [ip_address(host.strip("[]"))]
     except ValueError:
-        found = host_addresses(services.resolver, host)
+        known = services.hosts_file.addresses(host)
+    if known:
+        return known
+    found = host_addresses(services.resolver, host)
     if not found.addresses:
         # RFC 5321 §5.1 leaves it open; a record may be missing for a moment only.
         error = f"{host} has no address: {found.error or found.status.value}"

@@ -157,8 +157,8 @@ def test_held_messages_stay(make_site: MakeSite, make_peer: MakePeer) -> None:
     [held] = site.submit("a@there.example", hold=True)
     site.submit("b@there.example")
     site.start()
-    site.until(lambda: peer.mails)
-    assert [msg.id for msg in site.queued()] == [held]
+    site.until(lambda: [msg.id for msg in site.queued()] == [held])
+    assert peer.mails
     site.outgoing.update([held], lambda m: structs.replace(m, hold=False))
     site.until_empty()
     assert len(peer.mails) == 2

@@ -1,0 +1,308 @@
+"""The queue as a process of a whole server: killed at any moment, kicked, and fast."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import MOX, eventually, free_offset
+
+pytestmark = pytest.mark.e2e
+
+SINK = "/usr/sbin/smtp-sink"
+
+STATIC = """\
+DataDir: data
+LogLevel: info
+User: {user}
+Hostname: mail.example.org
+Listeners:
+	local:
+		IPs:
+			- 127.0.0.1
+		SMTP:
+			Enabled: true
+			Port: {smtp}
+			NoSTARTTLS: true
+		Submission:
+			Enabled: true
+			Port: {submission}
+			NoRequireSTARTTLS: true
+Transports:
+	sink:
+		SMTP:
+			Host: localhost
+			Port: {sink}
+			NoSTARTTLS: true
+Postmaster:
+	Account: mjl
+	Mailbox: Postmaster
+"""
+
+DYNAMIC = """\
+Domains:
+	example.org: nil
+Accounts:
+	mjl:
+		Domain: example.org
+		MaxOutgoingMessagesPerDay: 100000
+		MaxFirstTimeRecipientsPerDay: 100000
+		Destinations:
+			mjl@example.org: nil
+Routes:
+	-
+		Transport: sink
+"""
+
+PASSWORD = "test1234"
+MESSAGE = "From: <mjl@example.org>\r\nSubject: {}\r\n\r\n" + "some text\r\n" * 100
+
+
+class Sink(threading.Thread):
+    """Takes mail in threads of the test and counts what was acknowledged, by subject."""
+
+    def __init__(self, *, delay_s: float = 0.0, port: int = 0) -> None:
+        super().__init__(daemon=True)
+        self.delay_s = delay_s
+        self.taken: Counter[bytes] = Counter()
+        self.most_open = 0
+        self._open = 0
+        self._lock = threading.Lock()
+        self._sock = socket.create_server(("127.0.0.1", port), backlog=200)
+        self.port: int = self._sock.getsockname()[1]
+
+    def run(self) -> None:
+        while True:
+            try:
+                conn, _ = self._sock.accept()
+            except OSError:  # closed
+                return
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+    def _serve(self, conn: socket.socket) -> None:
+        with self._lock:
+            self._open += 1
+            self.most_open = max(self.most_open, self._open)
+        # Closing writes what is left, too, and the client may have been killed.
+        with contextlib.suppress(OSError), conn, conn.makefile("rwb") as file:
+            self._talk(file)
+        with self._lock:
+            self._open -= 1
+
+    def _talk(self, file) -> None:  # type: ignore[no-untyped-def]
+        def say(line: bytes) -> None:
+            file.write(line + b"\r\n")
+            file.flush()
+
+        say(b"220 sink")
+        while line := file.readline():
+            verb = line[:4].upper()
+            if verb == b"DATA":
+                say(b"354 go on")
+                subject = b""
+                while (text := file.readline()) not in (b".\r\n", b""):
+                    if text.startswith(b"Subject: "):
+                        subject = text[9:].strip()
+                time.sleep(self.delay_s)
+                with self._lock:
+                    self.taken[subject] += 1
+                say(b"250 taken")
+            elif verb == b"EHLO":
+                say(b"250-sink\r\n250 PIPELINING")
+            else:
+                say(b"250 ok")
+
+
+class Serve:
+    """`mox serve` in a directory, with all mail routed to a port."""
+
+    def __init__(self, directory: Path, sink: int) -> None:
+        self.directory = directory
+        offset = free_offset()
+        self.submission = 587 + offset
+        self.process: subprocess.Popen[bytes] | None = None
+        (directory / "data").mkdir()
+        (directory / "mox.conf").write_text(
+            STATIC.format(user=os.getuid(), smtp=25 + offset, submission=self.submission, sink=sink)
+        )
+        (directory / "domains.conf").write_text(DYNAMIC)
+        self.mox("setaccountpassword", "mjl", stdin=PASSWORD + "\n")
+
+    def mox(self, *words: str, stdin: str = "") -> str:
+        command = [str(MOX), "-config", str(self.directory / "mox.conf"), *words]
+        result = subprocess.run(
+            command, input=stdin, capture_output=True, text=True, check=True, timeout=60
+        )
+        return result.stdout
+
+    def start(self) -> None:
+        command = [str(MOX), "-config", str(self.directory / "mox.conf"), "serve"]
+        self._log = (self.directory / "log").open("ab")
+        self.process = subprocess.Popen(
+            command, stdout=self._log, stderr=self._log, start_new_session=True
+        )
+        eventually(self._greets, 30.0)
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "log").read_text(errors="replace")
+
+    def _greets(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log[-3000:]
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.submission), timeout=2) as sock,
+        ):
+            return bool(sock.recv(100))
+        return False
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+        self._log.close()
+
+    def queue_process(self) -> int:
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for pid in map(int, children.read_text().split()):
+            with contextlib.suppress(FileNotFoundError):
+                if b"queue" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+        return 0
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[smtplib.SMTP]:
+        with smtplib.SMTP("127.0.0.1", self.submission, timeout=60) as client:
+            client.login("mjl@example.org", PASSWORD)
+            yield client
+
+    def submit(self, subjects: range, recipient: str = "you@there.example") -> None:
+        with self.client() as client:
+            for number in subjects:
+                client.sendmail("mjl@example.org", recipient, MESSAGE.format(number))
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    sink = Sink(delay_s=0.02)
+    sink.start()
+    yield sink
+    sink.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path, sink: Sink) -> Iterator[Serve]:
+    server = Serve(tmp_path, sink.port)
+    yield server
+    server.stop()
+
+
+def test_kill_repeats_at_most_what_was_in_flight(server: Serve, sink: Sink) -> None:
+    server.start()
+    count = 300
+    submitting = threading.Thread(target=server.submit, args=(range(count),))
+    submitting.start()
+    kills = 0
+    for part in (30, 80, 130):
+        eventually(lambda part=part: sum(sink.taken.values()) >= part, 30.0)  # type: ignore[misc]
+        pid = server.queue_process()
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        kills += 1
+        eventually(lambda pid=pid: server.queue_process() not in (0, pid), 30.0)  # type: ignore[misc]
+    submitting.join()
+    # What was in hand waits for its next attempt; all the rest has gone.
+    lines: list[str] = []
+
+    def only_interrupted() -> bool:
+        lines[:] = server.mox("queue", "list").splitlines()
+        return all("delivering..." in line for line in lines)
+
+    eventually(only_interrupted, 30.0, 0.5)
+    assert len(lines) <= kills * sink.most_open
+    server.mox("queue", "kick")
+    eventually(lambda: len(sink.taken) == count, 30.0)
+    eventually(lambda: server.mox("queue", "list") == "(none)\n", 30.0, 0.5)
+    repeated = sum(sink.taken.values()) - count
+    assert repeated <= kills * sink.most_open
+    # Files whose removal was cut short are removed hours later.
+    assert len(os.listdir(server.directory / "data/queue")) <= repeated + kills * sink.most_open
+
+
+def test_dead_sink_is_found_again_by_a_kick(server: Serve, sink: Sink) -> None:
+    sink.close()
+    server.start()
+    server.submit(range(3))
+
+    def attempted() -> bool:
+        lines = server.mox("queue", "list").splitlines()
+        return len(lines) == 3 and all("refused" in line and "next 7m" in line for line in lines)
+
+    eventually(attempted, 30.0, 0.3)
+    again = Sink(port=sink.port)
+    again.start()
+    assert server.mox("queue", "kick", "1") == "1 messages will be tried now\n"
+    eventually(lambda: sum(again.taken.values()) == 1)
+    assert server.mox("queue", "kick") == "2 messages will be tried now\n"
+    eventually(lambda: sum(again.taken.values()) == 3)
+    eventually(lambda: server.mox("queue", "list") == "(none)\n", 10.0, 0.3)
+    again.close()
+
+
+def test_unknown_message_is_not_kicked(server: Serve) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        server.mox("queue", "kick", "7")
+    assert failure.value.stderr == "not in the queue: 7\n"
+    assert server.mox("queue", "list") == "(none)\n"
+
+
+@pytest.mark.skipif(not os.path.exists(SINK), reason="needs Postfix's smtp-sink")
+def test_hundreds_a_second_go_to_one_server(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    user = ["-u", "nobody"] if os.getuid() == 0 else []
+    sink = subprocess.Popen([SINK, *user, f"127.0.0.1:{port}", "1000"])
+    server = Serve(tmp_path, port)
+    try:
+        server.start()
+        began = time.monotonic()
+        count, clients = 1200, 8
+        threads = [
+            threading.Thread(
+                target=server.submit, args=(range(count // clients), f"you@d{n}.example")
+            )
+            for n in range(clients)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        eventually(lambda: server.mox("queue", "list") == "(none)\n", 60.0, 0.2)
+        rate = count / (time.monotonic() - began)
+        delivered = server.log.count('m="message delivered"')
+        assert delivered == count
+        # The client in this test is what is slow; a queue without reuse would be far below.
+        assert rate > 60
+    finally:
+        server.stop()
+        sink.terminate()
+        sink.wait()
