@@ -52,7 +52,7 @@ soak: $(STAMP) tools
 	$(BIN)/pytest -m "slow" --timeout 7200
 
 fuzz: $(STAMP)
-	MOX_FUZZ=1 $(BIN)/pytest -m "not e2e" --timeout 7200 -k "fuzz or hypothesis or any"
+	MOX_FUZZ=1 $(BIN)/pytest -m "not e2e" --timeout 7200 $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench $(ARGS)
