@@ -285,6 +285,8 @@ class Findings:
             message = mailbox.get(uid)
             if message is None or write.get(dbs.file, key) != path.encode():
                 continue
+            if os.path.lexists(f"{self.directory}/{path}"):
+                continue  # what was listed was another directory, in the middle of a rename
             base = maildir.split_name(path[4:])[0]
             write.delete(dbs.base, mailbox.key + base.encode())
             mailbox.remove(message)
