@@ -85,7 +85,7 @@ class Session:
 
     def __init__(self) -> None:
         self._state = State.NOT_AUTHENTICATED
-        self._enabled: set[Feature] = set()
+        self._enabled: frozenset[Feature] = frozenset()
         self.read_only = False  # of the selected mailbox
 
     @property
@@ -107,7 +107,7 @@ class Session:
     def enable(self, feature: Feature) -> bool:
         """Switch on `feature` and what it implies; tells whether it was off before."""
         fresh = feature not in self._enabled
-        self._enabled.update((feature, *_IMPLIED.get(feature, ())))
+        self._enabled = self._enabled.union((feature, *_IMPLIED.get(feature, ())))
         return fresh
 
     def enable_named(self, names: Iterable[str], *, disabled: Iterable[str] = ()) -> list[str]:
@@ -121,7 +121,7 @@ class Session:
             feature = _FEATURES.get(name.upper())
             if feature is None or name.upper() in suppressed:
                 continue
-            before = set(self._enabled)
+            before = self._enabled
             if not self.enable(feature):
                 continue
             echo.append(name)

@@ -62,6 +62,7 @@ class Session:
     """
 
     __slots__ = (
+        "_login",
         "_out",
         "_size",
         "account",
@@ -72,7 +73,6 @@ class Session:
         "finished",
         "idling",
         "log",
-        "login",
         "reader",
         "service",
         "state",
@@ -87,7 +87,7 @@ class Session:
         self.log = logfmt.logger("imapserver").bind(cid=conn.cid, remote_ip=conn.remote_ip)
         self.reader = Reader(LIMITS_BEFORE_LOGIN)
         self.state = ProtocolState()
-        self.login = self._login_session()
+        self._login: LoginSession | None = None
         self.account: Account | None = None
         self.feed: Feed | None = None
         self.wake = Wake()
@@ -143,6 +143,13 @@ class Session:
 
     # ---- logging in
 
+    @property
+    def login(self) -> LoginSession:
+        """The client's attempts to log in."""
+        if self._login is None:
+            self._login = self._login_session()
+        return self._login
+
     def _login_session(self) -> LoginSession:
         conn = self.conn
         listener = self.service.ctx.config.static.listeners[conn.listen.listener]
@@ -163,7 +170,7 @@ class Session:
             raise ConnectionLost("client sent data before the TLS handshake")
         assert self.conn.tls_context is not None, "checked by STARTTLS"
         self.conn.start_tls(self.conn.tls_context)
-        self.login = self._login_session()
+        self._login = None
 
     def tire(self) -> None:
         """Make a connection that guesses passwords wait, and one that knew it no longer."""
@@ -242,6 +249,8 @@ class Session:
     def shrink(self) -> None:
         """Free what can be made again, before a long wait."""
         self.cached = None
+        if self.account is not None:
+            self._login = None
         if self.view is not None:
             self.view.shrink()
 

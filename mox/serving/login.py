@@ -127,6 +127,8 @@ class Authenticator:
 class LoginSession:
     """The login attempts of one connection."""
 
+    __slots__ = ("_authenticator", "_ctx", "_log", "client", "failures")
+
     def __init__(
         self, authenticator: Authenticator, ctx: Context, client: Client, log: logfmt.Logger
     ) -> None:
