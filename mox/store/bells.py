@@ -36,10 +36,13 @@ class Bells:
         return cls([os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)], 0)
 
     def share(self, path: Path) -> None:
-        """Use the page at `path` that all processes share. Without it everyone is rung."""
+        """Use the page at `path` that all processes share. Without it everyone is rung.
+
+        Raises OSError; all its blocks are taken now, as a full disk would mean SIGBUS later.
+        """
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(fd, max(_PAGE, -(-len(self.fds) // _PAGE) * _PAGE))
+            os.posix_fallocate(fd, 0, max(_PAGE, -(-len(self.fds) // _PAGE) * _PAGE))
             self._listening = mmap.mmap(fd, 0)
         finally:
             os.close(fd)

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import lmdb
 
+from mox.store.durable import space_error
 from mox.store.errors import ErrorKind, StoreError
 
 # One large constant: growing it later, while others hold the old size, is what LMDB is bad at.
 # The file is sparse and takes only what is used.
 MAP_SIZE = 64 << 30
 MAX_READERS = 1024
+_CACHE_LINE = 64
 SCHEMA_VERSION = b"1"
 
 # name: what a key looks like → what the value is
@@ -97,7 +99,11 @@ def open_environment(index_dir: Path) -> Databases:
     Raises StoreError when it cannot be used, with what to do in its detail. May block: another
     process that creates it at the same moment holds the write lock for a few milliseconds.
     """
-    index_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        index_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        reserve_lock_file(index_dir)
+    except OSError as e:
+        raise space_error(e, os.fspath(index_dir)) from e
     try:
         env = lmdb.open(
             os.fspath(index_dir),
@@ -112,6 +118,19 @@ def open_environment(index_dir: Path) -> Databases:
         advice = "check owner, free space and the file system of the index directory"
         raise StoreError(ErrorKind.INTERNAL, f"cannot open {index_dir}: {e}", advice) from e
     return databases
+
+
+def reserve_lock_file(directory: Path) -> None:
+    """Give the file that LMDB's processes share in memory all its blocks now.
+
+    A reader that needs a new page of it on a full disk would be killed by SIGBUS.
+    """
+    fd = os.open(directory / "lock.mdb", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        # A header of at most two cache lines, and one line for each reader.
+        os.posix_fallocate(fd, 0, (MAX_READERS + 2) * _CACHE_LINE)
+    finally:
+        os.close(fd)
 
 
 def _check_version(dbs: Databases) -> None:

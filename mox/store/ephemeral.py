@@ -23,6 +23,7 @@ from gevent import monkey
 from gevent.hub import Waiter, get_hub
 
 from mox.errors import MoxError
+from mox.store.env import MAX_READERS, reserve_lock_file
 
 if TYPE_CHECKING:
     from gevent.hub import Hub
@@ -32,7 +33,6 @@ Job = Callable[[lmdb.Transaction], object]
 
 # Sparse; some millions of counters.
 MAP_SIZE = 1 << 30
-MAX_READERS = 1024
 MAX_BATCH = 256
 # Jobs that nobody waits for are dropped beyond this: another process sits on the write lock.
 MAX_QUEUED = 10_000
@@ -201,6 +201,7 @@ def _remove(directory: Path) -> None:
 
 
 def _environment(directory: Path) -> lmdb.Environment:
+    reserve_lock_file(directory)
     env = lmdb.open(
         os.fspath(directory),
         map_size=MAP_SIZE,

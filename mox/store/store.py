@@ -69,7 +69,10 @@ def open_store(
     if bells is None:
         bells = Bells.alone()
     else:
-        bells.share(data_dir / "run" / "listening")
+        try:
+            bells.share(data_dir / "run" / "listening")
+        except OSError as e:
+            log.error("every process will be woken by every change", err=e)
     return Store(data_dir, dbs, bells, initial_mailboxes)
 
 
