@@ -31,7 +31,7 @@ class Follower(Protocol):
     """A session that wants to know when there may be something new."""
 
     def announce(self) -> None:
-        """Look at the feed; must not wait."""
+        """Look at the feed, which has just advanced; must not wait."""
 
 
 class Feed:
@@ -133,6 +133,7 @@ class Feed:
         try:
             while self._rung:
                 self._rung = False
+                self.advance()
                 for follower in list(self._followers):
                     if follower in self._followers:
                         _announce_to(follower)

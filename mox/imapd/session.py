@@ -15,7 +15,7 @@ from mox.imap.framing import Reader
 from mox.imap.limits import LIMITS, LIMITS_BEFORE_LOGIN
 from mox.imap.state import Feature, Happening
 from mox.imap.state import Session as ProtocolState
-from mox.imapd.updates import updates
+from mox.imapd.updates import known_updates, updates
 from mox.serving.connection import ConnectionLost, ConnectionTimeout, Wake
 from mox.serving.login import Client
 from mox.store.errors import StoreError
@@ -219,7 +219,7 @@ class Session:
             self.wake.ring()
             return
         # Nothing here lets another greenlet run before all is said.
-        for line in updates(self.view, self.feed, self.state, expunge=True):
+        for line in known_updates(self.view, self.feed, self.state, expunge=True):
             self._add(line)
         if self._size > _AT_ONCE:
             self.wake.ring()

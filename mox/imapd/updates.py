@@ -54,7 +54,13 @@ def updates(view: View, feed: Feed, state: Session, *, expunge: bool) -> list[by
 
     `expunge` false: removals wait in view.held for the next time.
     """
-    reached = feed.advance()
+    feed.advance()
+    return known_updates(view, feed, state, expunge=expunge)
+
+
+def known_updates(view: View, feed: Feed, state: Session, *, expunge: bool) -> list[bytes]:
+    """The same up to what the feed has read, without looking whether there is more."""
+    reached = feed.modseq
     if reached == view.modseq and not (expunge and view.held):
         return []
     since = view.modseq
