@@ -51,6 +51,20 @@ class LimitedWorker(GeventWorker):
             _log.debug("connection took too long")
 
 
+class Master(Arbiter):
+    """gunicorn's master, whose workers hear a word to stop from their first moment on.
+
+    Between fork and its own handlers a worker of gunicorn's loses SIGTERM, and is then waited for.
+    """
+
+    def spawn_worker(self) -> int | None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class WebServer(BaseApplication):
     """gunicorn with our settings, serving one application."""
 
@@ -76,6 +90,7 @@ class WebServer(BaseApplication):
             metrics.process_started()
 
         def serves(_worker: Worker) -> None:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
             setproctitle("mox: web worker")
             ctx.ready()
 
@@ -83,7 +98,8 @@ class WebServer(BaseApplication):
             metrics.process_ended(worker.pid)
 
         settings: dict[str, object] = {
-            "bind": [f"fd://{listen.sock.fileno()}" for listen in ctx.listens],
+            # gunicorn closes them; nobody else may do it again.
+            "bind": [f"fd://{listen.sock.detach()}" for listen in ctx.listens],
             # Its defaults are of the time at which it was imported, when we were root.
             "user": os.geteuid(),
             "group": os.getegid(),
@@ -118,7 +134,7 @@ class WebServer(BaseApplication):
         """
         for name in ("fork", "waitpid"):
             setattr(os, name, get_original("os", name))
-        arbiter = Arbiter(self)
+        arbiter = Master(self)
         arbiter.SIG_QUEUE = _SimpleQueue()
         arbiter.run()
 
