@@ -32,9 +32,12 @@ def eventually(condition: Callable[[], object], seconds: float = 10.0, pause: fl
 
 
 def free_offset() -> int:
-    """A port offset at which every port that localserve uses is free."""
+    """A port offset at which every port that localserve uses is free.
+
+    Below 32768, from where on the kernel gives ports to outgoing connections.
+    """
     for _ in range(200):
-        offset = random.randrange(10_000, 60_000)
+        offset = random.randrange(2_000, 31_700)
         if all(_is_free(port + offset) for port in _STANDARD):
             return offset
     raise OSError("no free range of ports")
