@@ -382,15 +382,12 @@ def _rename_if_there(source: str, target: str) -> None:
         if os.path.isdir(target):
             # Left over from a mailbox of that name: it must not swallow the renamed one.
             shutil.rmtree(target) if not _has_files(target) else _refuse(target)
-        try:
-            os.rename(source, target)
-        except OSError as e:
-            if e.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                raise _Changed from e  # it was made again that very moment
-            raise
+        os.rename(source, target)
         fsync_directory(os.path.dirname(source))
         fsync_directory(os.path.dirname(target))
     except OSError as e:
+        if e.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise _Changed from e  # someone makes a mailbox of that name this very moment
         raise space_error(e, target) from e
 
 

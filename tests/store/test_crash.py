@@ -181,8 +181,9 @@ def _may_be(begun: dict[str, Any], wanted: Places, present: Places) -> bool:
     same = all(present[p] == wanted[p] for p in present.keys() & wanted.keys())
     place = begun.get("mailbox"), begun.get("uid")
     if op in ("add", "move") and not missing:
-        # A file that had no entry yet is taken in, with the flags that its name shows.
-        return same and len(new) == 1
+        # A file that had no entry yet is taken in, with the flags that its name shows; two when a
+        # rename made it begin again.
+        return same and len(new) <= 2
     if op == "move":
         return same and list(missing) == [place] and list(new.values()) == list(missing.values())
     if op == "remove" and missing:
