@@ -116,7 +116,9 @@ class Sink(threading.Thread):
             if verb == b"DATA":
                 say(b"354 go on")
                 subject = b""
-                while (text := file.readline()) not in (b".\r\n", b""):
+                while (text := file.readline()) != b".\r\n":
+                    if not text:
+                        return
                     if text.startswith(b"Subject: "):
                         subject = text[9:].strip()
                 time.sleep(self.delay_s)
