@@ -90,8 +90,10 @@ def fill(directory: Path, count: int) -> None:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("mbsync") / "mox") as server:
-        fill(server.maildir / ".Big", MESSAGES)
+    directory = tmp_path_factory.mktemp("mbsync")
+    fill(directory / "Big", MESSAGES)
+    with running(directory / "mox") as server:
+        (directory / "Big").rename(server.maildir / ".Big")
         yield server
 
 

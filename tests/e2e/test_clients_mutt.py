@@ -170,7 +170,7 @@ def test_on_the_maildir_beside_the_server(shared: Server, tmp_path: Path) -> Non
     eventually(lambda: imap.noop() and flags_of(imap, "1") >= {"\\Flagged", "\\Answered"})
     assert flags_of(imap, "2") >= {"\\Seen"}
     eventually(lambda: imap.noop() and len(numbers(imap)) == 2)
-    (shared.maildir / "new/1800000009.mutt-dropped").write_text("Subject: dropped\n\ntext\n")
+    shared.drop("new/1800000009.mutt-dropped", "Subject: dropped\n\ntext\n")
     eventually(lambda: imap.noop() and len(numbers(imap)) == 3)
     assert numbers(imap, "SUBJECT", "dropped") == [b"3"]
     imap.logout()

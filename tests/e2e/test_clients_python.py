@@ -162,7 +162,7 @@ def test_idle_hears_what_happens(shared: Server, tls: bool) -> None:
     ok(imap.store("1", "+FLAGS", "(\\Flagged)"))
     for idler in idlers:
         idler.until_with(b"\\Flagged")
-    (shared.maildir / f"new/180000000{int(tls)}.dropped").write_text("Subject: dropped in\n\n")
+    shared.drop(f"new/180000000{int(tls)}.dropped", "Subject: dropped in\n\n")
     for idler in idlers:
         idler.until(b"* 2 EXISTS")
     ok(imap.store("1", "+FLAGS", "(\\Deleted)"))

@@ -265,6 +265,12 @@ class Server:
         finally:
             client.logout()
 
+    def drop(self, name: str, text: str) -> None:
+        """Put a message into INBOX as other programs do: complete, by a rename. `name` as cur/x."""
+        written = self.maildir / "tmp" / name.partition("/")[2]
+        written.write_text(text)
+        written.rename(self.maildir / name)
+
     def deliver(self, message: bytes, *recipients: str, sender: str = "a@localhost") -> None:
         with smtplib.SMTP("127.0.0.1", self.smtp, timeout=60) as client:
             client.sendmail(sender, recipients or [USER], message)
