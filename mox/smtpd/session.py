@@ -305,7 +305,7 @@ class Session(Generic[R]):
     def _finish(self, event: DataEnd) -> Reply:
         transaction = self._transaction
         assert transaction is not None, "a message is in a transaction"
-        problem = event.problem or transaction.failure
+        problem = event.problem or transaction.finish()
         if problem is not None:
             self._link.failed += 1
             self._log.info(

@@ -51,6 +51,15 @@ class Transaction(Generic[R]):
             return e
         return None
 
+    def finish(self) -> Reply | None:
+        """The message is complete; the reply when it could not be kept."""
+        if self.failure is None and self.spool is not None:
+            try:
+                self.spool.stored()
+            except StoreError as e:
+                self.failure = replies.from_store(e)
+        return self.failure
+
     def close(self) -> None:
         """Free the message's memory or file."""
         if self.spool is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 
 from mox.store import maildir, records
 from mox.store.committer import WriteTxn
@@ -208,10 +209,11 @@ class AccountTxn:
             mailbox = self._mailboxes[mailbox_id] = MailboxTxn(self, MailboxId(mailbox_id))
         return mailbox
 
-    def mailbox_in(self, mailbox_id: int, directory: str) -> MailboxTxn:
-        """The mailbox, when `directory` is its own. Raises Moved when it was or is being renamed.
+    def mailbox_in(self, mailbox_id: int, directory: str, paths: Iterable[str] = ()) -> MailboxTxn:
+        """The mailbox, when `directory` is its own and holds the files that were put there.
 
-        While it is, the directory may be another one already, made as parent of the new name.
+        Raises Moved when it was or is being renamed. While it is, the directory may be another
+        one already, made as parent of the new name; and it may have been when we wrote to it.
         """
         mailbox = self.mailbox(mailbox_id)
         entry = maildir.directory_name(mailbox.record.name)
@@ -219,6 +221,9 @@ class AccountTxn:
             raise Moved(f"{directory} is {mailbox.record.name} now")
         if entry in self.entries_under_way():
             raise Moved(f"{directory} is being renamed or removed")
+        for path in paths:
+            if not os.path.lexists(f"{directory}/{path}"):
+                raise Moved(f"{directory}/{path} is not there")
         return mailbox
 
     def entries_under_way(self) -> set[str]:

@@ -221,7 +221,7 @@ def _deliver_txn(plans: Sequence[_Plan], write: WriteTxn) -> list[Delivered | St
 def _deliver_one(plan: _Plan, write: WriteTxn) -> Delivered | StoreError:
     account = AccountTxn(write, plan.target.account.id)
     try:
-        mailbox = account.mailbox_in(plan.mailbox_id, plan.directory)
+        mailbox = account.mailbox_in(plan.mailbox_id, plan.directory, [plan.incoming.path])
     except StoreError as e:
         raise Moved(e.text) from e  # removed: it is made again
     try:
@@ -330,7 +330,7 @@ def _append_txn(
     write: WriteTxn,
 ) -> Appended:
     account = AccountTxn(write, account_id)
-    mailbox = account.mailbox_in(mailbox_id, directory)
+    mailbox = account.mailbox_in(mailbox_id, directory, (each.path for each in incoming))
     messages.check_quota(account, sum(each.size for each in incoming), quota)
     uids = tuple(messages.add(account, mailbox, each) for each in incoming)
     account.log(ChangeKind.ADDED, mailbox, records.ranges(uids))
@@ -404,7 +404,8 @@ def _copy_txn(
     write: WriteTxn,
 ) -> tuple[Copied, list[str]]:
     account = AccountTxn(write, account_id)
-    source, target = account.mailbox(source_id), account.mailbox_in(target_id, target_dir)
+    source = account.mailbox(source_id)
+    target = account.mailbox_in(target_id, target_dir, (d.path for d in duplicates))
     if not move:
         messages.check_quota(account, sum(d.source[7] for d in duplicates), quota)
     dest_uids = messages.copy(account, source, target, duplicates)
