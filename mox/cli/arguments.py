@@ -79,9 +79,15 @@ def find(commands: Sequence[Command], words: Sequence[str]) -> tuple[Command, li
 
 def parse(command: Command, words: Sequence[str]) -> argparse.Namespace:
     """The values of a command's flags and arguments. Raises UsageError."""
-    return parser_of(command).parse_args(
-        [word[1:] if _is_long_flag(word) else word for word in words]
-    )
+    parser = parser_of(command)
+    given = [word[1:] if _is_long_flag(word) else word for word in words]
+    known = {flag for action in parser._actions for flag in action.option_strings}
+    for word in given:
+        name = word.partition("=")[0]
+        # argparse takes the beginning of a flag with one dash for the flag, whatever it is told.
+        if any(flag.startswith(name) for flag in known) and name not in {*known, "-"}:
+            parser.error(f"unknown flag {name}")
+    return parser.parse_args(given)
 
 
 def parser_of(command: Command) -> argparse.ArgumentParser:

@@ -73,7 +73,7 @@ class StoredText:
 # Fields whose text is in the stored ENVELOPE, split up.
 _IN_ENVELOPE = frozenset({"subject", "from", "to", "cc", "bcc"})
 # Words with single spaces between them stand together in a display name and in a subject.
-_RUN = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*+")
+_RUN = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*")
 # Longer ones may be cut short.
 _FULL_ENVELOPE = 16 << 10
 _SLICE = 500

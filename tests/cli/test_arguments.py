@@ -103,3 +103,12 @@ def test_flags(words: list[str], n: int, now: bool, id_: str | None) -> None:
 def test_wrong_flags_show_the_usage(words: list[str]) -> None:
     with pytest.raises(arguments.UsageError, match="usage: mox queue list"):
         arguments.parse(COMMANDS[0], words)
+
+
+def test_the_beginning_of_a_flag_is_not_the_flag() -> None:
+    command = Command(
+        ("test",), "", lambda parser: parser.add_argument("-port-offset") and None, lambda args: 0
+    )
+    with pytest.raises(arguments.UsageError, match="unknown flag -port"):
+        arguments.parse(command, ["-port", "25"])
+    assert arguments.parse(command, ["-port-offset", "25"]).port_offset == "25"
