@@ -38,7 +38,7 @@ MAX_ROUTES: Final = 50_000
 # Looked at even if nothing seems to be due: clocks can be set.
 LOOK_S: Final = 60.0
 # After a scan, this many times its duration belongs to others.
-_REST: Final = 9
+_REST: Final = 19
 _MAX_REST_S: Final = 2.0
 _SLICE: Final = 500
 _KEY_OCTETS: Final = 16
@@ -80,7 +80,7 @@ class Dispatcher:
         self.is_stopping = True
         self.wake.set()
         for hop in self._hops.values():
-            hop.wake()
+            hop.stop()
         self._greenlets.join(grace_s)
         self._greenlets.kill()
 

@@ -56,8 +56,7 @@ class Hop:
         self._flows: dict[bytes, Flow] = {}
         self.has_more = False  # than fits into _flows
         self._ready: deque[Job] = deque()
-        self._idle = 0
-        self._changed = Event()
+        self._waiting: list[Event] = []  # of idle couriers, one each
         self._resume_at = 0.0
 
     @property
@@ -73,7 +72,6 @@ class Hop:
             self.has_more = True
         else:
             self._flows[flow_key] = flow
-        self._changed.set()
         self.grow()
 
     def take(self) -> Job | None:
@@ -82,20 +80,26 @@ class Hop:
             return None
         if not self._ready:
             self._fill()
-        return self._ready.popleft() if self._ready else None
+        if not self._ready:
+            return None
+        job = self._ready.popleft()
+        self.grow()
+        return job
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for more work; false when there may be none."""
-        self._changed.clear()
-        self._idle += 1
+        rung = Event()
+        self._waiting.append(rung)
         try:
-            return bool(self._changed.wait(timeout_s)) and not self._desk.is_stopping
+            return bool(rung.wait(timeout_s)) and not self._desk.is_stopping
         finally:
-            self._idle -= 1
+            if rung in self._waiting:
+                self._waiting.remove(rung)
 
-    def wake(self) -> None:
-        """Let waiting couriers look again."""
-        self._changed.set()
+    def stop(self) -> None:
+        """Let waiting couriers go home."""
+        for rung in self._waiting:
+            rung.set()
 
     def _fill(self) -> None:
         desk = self._desk
@@ -120,14 +124,17 @@ class Hop:
     # ---- couriers
 
     def grow(self) -> None:
-        """Send another courier, if there is work for one and the hop is not known to be down."""
-        if not self.has_work or self._idle or self.couriers >= self._limit:
+        """If there is work, let another courier see to it: an idle one, else a new one.
+
+        New ones go only where the first has come through, and not to a hop that was down just now.
+        """
+        if not self.has_work:
             return
-        if self.couriers and not self.is_proven:
-            return
-        if self.is_paused:
-            return
-        self._desk.send_courier(self)
+        if self._waiting:
+            # The one that came last: those that are not needed all the time go home.
+            self._waiting.pop().set()
+        elif self.couriers < (self._limit if self.is_proven else 1) and not self.is_paused:
+            self._desk.send_courier(self)
 
     @property
     def is_paused(self) -> bool:

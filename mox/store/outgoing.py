@@ -196,13 +196,15 @@ class Outgoing:
         The last line is ended, also where BDAT brought it without: DATA can send no other.
         Raises StoreError, before the first piece when the file cannot be opened.
         """
-        head, stored = msg.prefix, b"\n"
+        head, stored, is_end = msg.prefix, b"\n", False
         try:
             with open(self.path(msg.file), "rb", buffering=0) as file:
-                while piece := file.read(CHUNK_OCTETS):
-                    stored = piece
-                    yield head + stored.replace(b"\n", b"\r\n")
-                    head = b""
+                while not is_end:
+                    piece = file.read(CHUNK_OCTETS)
+                    is_end = len(piece) < CHUNK_OCTETS
+                    if piece:
+                        yield head + piece.replace(b"\n", b"\r\n")
+                        head, stored = b"", piece
         except OSError as e:
             raise _unreadable(msg, e) from e
         if head or not stored.endswith(b"\n"):
