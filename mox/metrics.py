@@ -43,13 +43,13 @@ _HISTOGRAM_FILE = 512 << 10
 
 def counter(name: str, help: str, labels: tuple[str, ...] = ()) -> Counter:
     """A value that only grows; dead processes keep counting in the sum."""
-    _FILES["counter"] = _SMALL_FILE
+    _declare("counter", _SMALL_FILE)
     return Counter(name, help, labels)
 
 
 def gauge(name: str, help: str, labels: tuple[str, ...] = (), mode: GaugeMode = "livesum") -> Gauge:
     """A value that goes up and down; `mode` says how processes are combined."""
-    _FILES[f"gauge_{mode}"] = _SMALL_FILE
+    _declare(f"gauge_{mode}", _SMALL_FILE)
     return Gauge(name, help, labels, multiprocess_mode=mode)
 
 
@@ -60,8 +60,35 @@ def histogram(
     buckets: tuple[float, ...] = SERVER_BUCKETS,
 ) -> Histogram:
     """Counts of observations, here always seconds, below each of `buckets`."""
-    _FILES["histogram"] = _HISTOGRAM_FILE
+    _declare("histogram", _HISTOGRAM_FILE)
     return Histogram(name, help, labels, buckets=buckets)
+
+
+def _declare(prefix: str, size: int) -> None:
+    """Note a kind of metrics, and set its file aside: to declare a metric is to write to it."""
+    if prefix in _FILES:
+        return
+    _FILES[prefix] = size
+    directory = os.environ.get(DIRECTORY_VARIABLE)
+    if directory is not None:
+        try:
+            _reserve(directory, prefix, size)
+        except OSError:
+            _count_in_memory()
+
+
+def _count_in_memory() -> None:
+    os.environ[DIRECTORY_VARIABLE] = own = tempfile.mkdtemp(prefix="mox-", dir=_IN_MEMORY)
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+
+
+def _reserve(directory: str, prefix: str, size: int) -> None:
+    path = os.path.join(directory, f"{prefix}_{os.getpid()}.db")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    try:
+        os.posix_fallocate(fd, 0, size)
+    finally:
+        os.close(fd)
 
 
 PANICS: Final = counter(
@@ -102,19 +129,13 @@ def process_started() -> None:
     try:
         _set_aside(directory)
     except OSError:
-        os.environ[DIRECTORY_VARIABLE] = own = tempfile.mkdtemp(prefix="mox-", dir=_IN_MEMORY)
-        atexit.register(shutil.rmtree, own, ignore_errors=True)
+        _count_in_memory()
         raise
 
 
 def _set_aside(directory: str) -> None:
     for prefix, size in _FILES.items():
-        path = os.path.join(directory, f"{prefix}_{os.getpid()}.db")
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-        try:
-            os.posix_fallocate(fd, 0, size)
-        finally:
-            os.close(fd)
+        _reserve(directory, prefix, size)
 
 
 def process_ended(pid: int) -> None:

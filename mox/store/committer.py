@@ -12,6 +12,8 @@ transaction that ends on another one blocks every writer of the machine.
 
 from __future__ import annotations
 
+import errno
+import os
 from _queue import SimpleQueue  # the C one: it waits natively also in a monkey-patched process
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +25,7 @@ from gevent import monkey
 from gevent.hub import Waiter
 
 from mox.store.bells import Bells
-from mox.store.durable import FileBatch, FileWrite, NoSpaceAtSync, SyncFailed, discard
+from mox.store.durable import NO_SPACE, FileBatch, FileWrite, NoSpaceAtSync, SyncFailed
 from mox.store.env import Databases
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.notify import topics
@@ -33,6 +35,8 @@ MAX_BATCH = 256
 # Records of `touched` that are kept. A process that missed more looks at all accounts it watches.
 KEEP_TOUCHED = 4096
 
+# Less than this is left after a write that the disk could not take in full.
+_SHORT_OF_SPACE = 1 << 20
 # What LMDB says of one job's arguments; everything else that it says concerns the index.
 _OWN_FAULT = (lmdb.BadValsizeError, lmdb.InvalidParameterError, lmdb.KeyExistsError)
 
@@ -86,6 +90,7 @@ class Committer:
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._dbs = dbs
+        self._index_dir: str = dbs.env.path()
         self._files = files
         self._bells = bells
         self._on_fatal = on_fatal
@@ -181,9 +186,11 @@ class Committer:
         except BaseException as e:
             self._fail(batch, e, "internal error")
             self._give_up(e)
+        finally:
+            self._files.release()
 
     def _give_up(self, cause: BaseException) -> None:
-        if not _is_full(cause):
+        if not _is_full(cause, self._index_dir):
             self._broken = str(cause) or repr(cause)
             self._fatal = cause
 
@@ -225,7 +232,7 @@ class Committer:
             touched = self._note_touched(txn, jobs)
         for job in jobs:
             if job.error is not None:
-                discard(job.files)
+                self._files.discard(job.files)
         return touched
 
     def _run_job(self, job: _Job[Any], txn: lmdb.Transaction) -> None:
@@ -253,18 +260,25 @@ class Committer:
 
     def _fail(self, batch: list[_Job[Any]], cause: BaseException, text: str) -> None:
         kind, detail = ErrorKind.INTERNAL, str(cause)
-        if _is_full(cause):
+        if _is_full(cause, self._index_dir):
             kind, text = ErrorKind.DISK_FULL, "no space left"
             detail += ": free space on the file system of the data directory"
         for job in batch:
             if job.error is None:
                 job.error = StoreError(kind, text, detail)
                 job.error.__cause__ = cause
-            discard(job.files)
+            self._files.discard(job.files)
 
 
-def _is_full(e: BaseException) -> bool:
+def _is_full(e: BaseException, index_dir: str) -> bool:
     """Whether space ran out: of the disk, or of LMDB's map."""
     if isinstance(e, lmdb.MapFullError | NoSpaceAtSync):
         return True
-    return isinstance(e, lmdb.Error) and "No space left" in str(e)
+    if not isinstance(e, lmdb.Error):
+        return False
+    if any(os.strerror(number) in str(e) for number in NO_SPACE):
+        return True
+    # The write that uses up the last space is a short one; LMDB says EIO for that.
+    status = os.statvfs(index_dir)
+    is_short_write = os.strerror(errno.EIO) in str(e)
+    return is_short_write and status.f_bavail * status.f_frsize < _SHORT_OF_SPACE

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from mox.store.errors import ErrorKind, Moved, StoreError
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 # After this many batches in which syncfs looked too dear it is tried once more.
 _RETRY_SYNCFS = 200
@@ -82,7 +82,7 @@ def fsync_directory(path: str) -> None:
 
 def space_error(e: OSError, what: str) -> StoreError:
     """Map an OSError of a write to the error that the user sees."""
-    if e.errno in _NO_SPACE:
+    if e.errno in NO_SPACE:
         detail = f"{what}: {e.strerror}: free space or raise the disk quota"
         return StoreError(ErrorKind.DISK_FULL, "no space left for messages", detail)
     detail = f"{what}: {e}: check owner, mode and that the file system is mounted read-write"
@@ -99,18 +99,29 @@ class FileBatch:
         self._file_cost = _Cost(0.0003)
         self._syncfs_cost = _Cost(0.0015)
         self._shunned = 0
+        # Of the batch: the very directories that we wrote to, whatever they are called by now.
+        self._directories: dict[str, int] = {}
         # Directories of the last batch: their mtime before and after our renames, in ns.
         self.mtimes: dict[str, tuple[int, int]] = {}
 
     def close(self) -> None:
+        self.release()
         os.close(self._root_fd)
+
+    def release(self) -> None:
+        """The batch is over: nothing of it will be discarded any more."""
+        for fd in self._directories.values():
+            os.close(fd)
+        self._directories.clear()
 
     def make_durable(self, jobs: Sequence[Sequence[FileWrite]]) -> list[StoreError | None]:
         """Write and rename the files of all jobs; one result for each job.
 
         A job whose file cannot be written gets its error and leaves no file. Raises SyncFailed
-        when durability itself is in doubt; then no file of the batch is left in place.
+        when durability itself is in doubt; then no file of the batch is left in place. Until
+        `release` files can be taken back with `discard`.
         """
+        self.release()
         results: list[StoreError | None] = [None] * len(jobs)
         self.mtimes = {}
         files = sum(len(job) for job in jobs)
@@ -122,21 +133,37 @@ class FileBatch:
                 results[i] = self._write_job(job, sync=not together)
             if together:
                 self._timed_syncfs()
-            directories = _directories(jobs, results)
-            before = {directory: _mtime(directory) for directory in directories}
             for i, job in enumerate(jobs):
                 if results[i] is None:
-                    results[i] = _rename_job(job)
-            self.mtimes = {d: (old, _mtime(d)) for d, old in before.items()}
-            lost = self._sync_directories(_directories(jobs, results), together)
+                    results[i] = self._open_directories(job)
+            before = {path: _mtime(fd) for path, fd in self._directories.items()}
             for i, job in enumerate(jobs):
                 if results[i] is None:
-                    results[i] = _lost_job(job, lost)
+                    results[i] = self._rename_job(job)
+            self.mtimes = {
+                path: (before[path], _mtime(fd)) for path, fd in self._directories.items()
+            }
+            self._sync_directories(together)
         except SyncFailed:
             for job in jobs:
-                discard(job)
+                self.discard(job)
             raise
         return results
+
+    def discard(self, job: Sequence[FileWrite]) -> None:
+        """Remove what a failed job left behind, also where its directory was renamed meanwhile.
+
+        What cannot be removed is an orphan, found later.
+        """
+        for file in job:
+            with contextlib.suppress(OSError):
+                if not file.link:
+                    os.unlink(file.tmp)
+            directory, name = os.path.split(file.final)
+            fd = self._directories.get(directory)
+            if fd is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=fd)
 
     def _prefers_syncfs(self, files: int) -> bool:
         if files < 2:
@@ -154,12 +181,36 @@ class FileBatch:
             for file in job:
                 if file.parts is not None:
                     self._write(file.tmp, file.parts, sync)
-        except FileNotFoundError as e:
-            discard(job)
-            return Moved(str(e))
         except OSError as e:
-            discard(job)
-            return space_error(e, job[0].final)
+            return self._failed(job, e)
+        return None
+
+    def _failed(self, job: Sequence[FileWrite], e: OSError) -> StoreError:
+        self.discard(job)
+        return Moved(str(e)) if e.errno == errno.ENOENT else space_error(e, job[0].final)
+
+    def _open_directories(self, job: Sequence[FileWrite]) -> StoreError | None:
+        try:
+            for file in job:
+                directory = os.path.dirname(file.final)
+                if directory not in self._directories:
+                    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+                    self._directories[directory] = os.open(directory, flags)
+        except OSError as e:
+            return self._failed(job, e)
+        return None
+
+    def _rename_job(self, job: Sequence[FileWrite]) -> StoreError | None:
+        try:
+            for file in job:
+                directory, name = os.path.split(file.final)
+                fd = self._directories[directory]
+                if file.link:
+                    os.link(file.tmp, name, dst_dir_fd=fd)
+                else:
+                    os.rename(file.tmp, name, dst_dir_fd=fd)
+        except OSError as e:
+            return self._failed(job, e)
         return None
 
     def _write(self, path: str, parts: Sequence[bytes], sync: bool) -> None:
@@ -173,7 +224,7 @@ class FileBatch:
                 try:
                     os.fdatasync(fd)
                 except OSError as e:
-                    if e.errno in _NO_SPACE:
+                    if e.errno in NO_SPACE:
                         raise  # found out late, but this file goes away anyway
                     raise SyncFailed(f"sync of {path}: {e}") from e
                 self._file_cost.learn(self._clock() - start)
@@ -188,29 +239,16 @@ class FileBatch:
             raise _sync_failed("the file system", e) from e
         self._syncfs_cost.learn(self._clock() - start)
 
-    def _sync_directories(self, directories: set[str], together: bool) -> dict[str, StoreError]:
-        """Returns those that cannot be synced for another reason than a failing disk."""
-        lost: dict[str, StoreError] = {}
-        together = together and len(directories) > 2
+    def _sync_directories(self, together: bool) -> None:
+        together = together and len(self._directories) > 2
         if together:
             self._timed_syncfs()
-        for directory in directories:
-            try:
-                fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-            except FileNotFoundError as e:
-                lost[directory] = Moved(str(e))
-                continue
-            except OSError as e:
-                lost[directory] = space_error(e, directory)
-                continue
+        for path, fd in self._directories.items():
             try:
                 if not (together and self._is_ours(fd)):
                     os.fsync(fd)
             except OSError as e:
-                raise _sync_failed(directory, e) from e
-            finally:
-                os.close(fd)
-        return lost
+                raise _sync_failed(path, e) from e
 
     def _is_ours(self, fd: int) -> bool:
         """Whether syncfs on the data directory reaches it."""
@@ -218,32 +256,12 @@ class FileBatch:
 
 
 def _sync_failed(what: str, e: OSError) -> SyncFailed:
-    kind = NoSpaceAtSync if e.errno in _NO_SPACE else SyncFailed
+    kind = NoSpaceAtSync if e.errno in NO_SPACE else SyncFailed
     return kind(f"sync of {what}: {e}")
 
 
-def _directories(
-    jobs: Sequence[Sequence[FileWrite]], results: Sequence[StoreError | None]
-) -> set[str]:
-    live = [job for job, error in zip(jobs, results, strict=True) if error is None]
-    return {os.path.dirname(file.final) for job in live for file in job}
-
-
-def _lost_job(job: Sequence[FileWrite], lost: dict[str, StoreError]) -> StoreError | None:
-    for file in job:
-        error = lost.get(os.path.dirname(file.final))
-        if error is not None:
-            discard(job)
-            return error
-    return None
-
-
-def _mtime(path: str) -> int:
-    """mtime in ns; 0 when there is no such directory (the rename will tell)."""
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
+def _mtime(fd: int) -> int:
+    return os.fstat(fd).st_mtime_ns
 
 
 def write_all(fd: int, parts: Sequence[bytes]) -> None:
@@ -255,38 +273,3 @@ def write_all(fd: int, parts: Sequence[bytes]) -> None:
     rest = memoryview(b"".join(parts))[written:]
     while rest:
         rest = rest[os.write(fd, rest) :]
-
-
-def _rename_job(job: Sequence[FileWrite]) -> StoreError | None:
-    try:
-        for file in job:
-            if file.link:
-                _link(file.tmp, file.final)
-            else:
-                os.rename(file.tmp, file.final)
-    except FileNotFoundError as e:
-        discard(job)
-        return Moved(str(e))
-    except OSError as e:
-        discard(job)
-        return space_error(e, job[0].final)
-    return None
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        # An earlier attempt made it, before the mailbox was renamed.
-        if not os.path.samefile(source, target):
-            raise
-
-
-def discard(job: Sequence[FileWrite]) -> None:
-    """Remove what a failed job left behind; what cannot be removed is an orphan, found later."""
-    for file in job:
-        with contextlib.suppress(OSError):
-            if not file.link:
-                os.unlink(file.tmp)
-        with contextlib.suppress(OSError):
-            os.unlink(file.final)

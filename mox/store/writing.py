@@ -106,7 +106,7 @@ def _write_durable(path: str, parts: Sequence[bytes]) -> None:
 
 
 def _retrying(operation: Callable[[], T]) -> T:
-    """Again with fresh paths; names are the same, so that nothing of an attempt is left over."""
+    """Again with fresh paths."""
     for pause in _PAUSES_S:
         try:
             return operation()
@@ -129,7 +129,6 @@ def deliver(store: Store, targets: Sequence[Target], spool: Spool) -> list[Deliv
         _refuse_over_quota(targets, spool, results)
     prepared: dict[bytes, _Prepared] = {}
     own: dict[int, _Prepared] = {}
-    earlier: dict[int, _Plan] = {}  # of attempts that a rename overtook
     for i, target in enumerate(targets):
         if results[i] is None:
             if target.prefix not in prepared:
@@ -143,8 +142,6 @@ def deliver(store: Store, targets: Sequence[Target], spool: Spool) -> list[Deliv
                 plan = _plan(store, target, own[i], results, i)
                 if plan is not None:
                     plans.append(plan)
-                    _take_back(store, earlier.get(i), plan.mailbox_id)
-                    earlier[i] = plan
         if plans:
             for plan, result in zip(plans, _deliver_plans(store, plans), strict=True):
                 results[plan.index] = result
@@ -254,32 +251,6 @@ def _deliver_plans(store: Store, plans: Sequence[_Plan]) -> list[Delivered | Sto
         if isinstance(result, StoreError):
             store.pool.apply(sync.unlink_files, (plan.directory, [plan.incoming.path]))
     return done
-
-
-def _take_back(store: Store, plan: _Plan | None, mailbox_id: MailboxId) -> None:
-    """An earlier attempt's file may have gone along with its renamed directory.
-
-    In the mailbox that it goes to now it is written over: the name is the same.
-    """
-    if plan is None or plan.mailbox_id == mailbox_id:
-        return
-    account = plan.target.account
-    for pause in _PAUSES_S:
-        directory = account.present_directory(plan.mailbox_id)
-        if directory is None or store.pool.apply(_unlinked, (directory, plan.incoming.path)):
-            return
-        renamed_again = directory != account.present_directory(plan.mailbox_id)
-        if not renamed_again and not store.renaming(account.id):
-            return
-        gevent.sleep(pause)
-
-
-def _unlinked(directory: str, path: str) -> bool:
-    try:
-        os.unlink(f"{directory}/{path}")
-    except FileNotFoundError:
-        return False
-    return True
 
 
 # ---- append

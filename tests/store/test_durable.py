@@ -196,15 +196,25 @@ def test_a_directory_that_cannot_be_opened_for_its_sync_concerns_its_job_only(
     assert names(root) == ["new/b"]
 
 
-def test_a_link_may_have_been_made_by_an_earlier_attempt(root: Path) -> None:
-    (root / "new/source").write_bytes(b"x")
-    link = FileWrite(f"{root}/new/source", f"{root}/other/copy", link=True)
+def test_what_is_discarded_is_found_wherever_its_directory_went(root: Path) -> None:
     batch = batch_in(root)
-    assert batch.make_durable([[link]]) == [None]
-    assert batch.make_durable([[link]]) == [None]
+    job = [file(root, "a")]
+    batch.make_durable([job])
+    (root / "new").rename(root / "elsewhere")
+    (root / "new").mkdir()
+    (root / "new/a").write_bytes(b"another's")
+    batch.discard(job)
+    assert names(root) == ["new/a"]
+    batch.release()
+    batch.discard(job)
+    assert names(root) == ["new/a"], "what was committed is not touched"
+
+
+def test_a_name_that_is_taken_is_no_place_for_a_link(root: Path) -> None:
+    (root / "new/source").write_bytes(b"x")
     (root / "other/taken").write_bytes(b"y")
     taken = FileWrite(f"{root}/new/source", f"{root}/other/taken", link=True)
-    (result,) = batch.make_durable([[taken]])
+    (result,) = batch_in(root).make_durable([[taken]])
     assert result is not None
 
 
@@ -256,6 +266,6 @@ def test_directories_are_synced_after_the_renames(
     real = os.rename
     monkeypatch.setattr(os, "fdatasync", lambda fd: steps.append("data"))
     monkeypatch.setattr(os, "fsync", lambda fd: steps.append("directory"))
-    monkeypatch.setattr(os, "rename", lambda a, b: (steps.append("rename"), real(a, b)))
+    monkeypatch.setattr(os, "rename", lambda a, b, **kw: (steps.append("rename"), real(a, b, **kw)))
     batch_in(root).make_durable([[file(root, "a")], [file(root, "b", into="other")]])
     assert steps == ["data", "data", "rename", "rename", "directory", "directory"]
