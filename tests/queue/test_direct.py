@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.queue.peer import DROP, Peer
+from mox.dns import Resolver
+from tests.queue.peer import DROP, STALL, Peer
 from tests.queue.site import BODY, Site, mx
+from tests.support.fakedns import FakeDNS
 from tests.tlsio.identities import identity
 
 MakeSite = Callable[..., Site]
@@ -365,3 +367,36 @@ def test_lone_cr_cannot_be_sent(make_site: MakeSite, make_peer: MakePeer) -> Non
     site.until_empty()
     assert "bare carriage return" in site.retired()[0].results[-1].error
     assert peer.mails == []
+
+
+@pytest.mark.parametrize("stage", ["", "EHLO", "MAIL", "RCPT", "DATA", ".", "STARTTLS"])
+def test_silent_server_is_given_up(
+    make_site: MakeSite, make_peer: MakePeer, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setattr("mox.queue.session.IO_TIMEOUT_S", 0.1)
+    peer = make_peer(script={stage: [STALL]}, identity=identity("h1.there.example"))
+    site = make_site(names=mx("127.0.0.1"), port=peer.port)
+    deliver(site)
+    if stage == "STARTTLS":
+        assert peer.mails  # without, on another connection
+        return
+    [msg] = site.queued()
+    assert "nothing received for 0.1 s" in msg.results[-1].error
+    assert "h1.there.example (127.0.0.1)" in msg.results[-1].error
+
+
+def test_real_name_server_is_asked(make_site: MakeSite, make_peer: MakePeer) -> None:
+    peer = make_peer()
+    zone = {
+        ("there.example", "MX"): ["10 mx.example."],
+        ("mx.example", "A"): ["127.0.0.1"],
+    }
+    with FakeDNS(zone) as dns:
+        site = make_site(port=peer.port)
+        site.services.resolver = Resolver(server=dns.server)
+        for _ in range(10):
+            site.submit("you@there.example")
+        site.start()
+        site.until_empty()
+    assert len(peer.mails) == 10
+    assert dns.queries.count(("there.example", "MX")) == 1
