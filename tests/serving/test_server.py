@@ -379,6 +379,19 @@ def test_drain_says_goodbye_and_finishes_what_is_under_way() -> None:
         run.stop()
 
 
+def test_drain_lets_a_conversation_go_on_for_a_moment() -> None:
+    with running(until_asked, FakeContext([listen_on()])) as run, connect(run.port) as talking:
+        talking.sendall(b"NOOP")
+        assert in_thread(talking.recv, 2) == b"ok"
+        run.ctx.stopping.set()
+        gevent.sleep(0.01)
+        # The client had not been told when it sent this.
+        talking.sendall(b"NOOP")
+        assert in_thread(talking.recv, 2) == b"ok"
+        assert in_thread(read_all, talking) == b"bye"
+        run.stop()
+
+
 def test_drain_stops_accepting_at_once() -> None:
     with running(until_asked, FakeContext([listen_on()])) as run:
         busy = connect(run.port)
