@@ -60,6 +60,7 @@ class Outcome:
     reply: Reply | None
     result: str  # label of the metric
     reason: str
+    error: StoreError | None = None  # why it could not be stored, for the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class _Plan:
     result: str = "delivered"
     reason: str = ""
     targets: list[Target] = field(default_factory=list)
+    error: StoreError | None = None
 
     def refuse(self, reply: Reply, result: str, reason: str = "") -> _Plan:
         self.reply, self.result, self.reason = reply, result, reason
@@ -100,7 +102,11 @@ class _Plan:
 
     def outcome(self) -> Outcome:
         _deliveries.labels(self.result, self.reason).inc()
-        return Outcome(self.recipient, self.reply, self.result, self.reason)
+        return Outcome(self.recipient, self.reply, self.result, self.reason, self.error)
+
+    def fail(self, error: StoreError, result: str) -> _Plan:
+        self.error = error
+        return self.refuse(replies.from_store(error), result)
 
 
 def deliver(store: Store, config: Config, arrival: Arrival, *, localserve: bool) -> Result:
@@ -176,7 +182,7 @@ class _Planner:
         try:
             account = self.store.account(to.account)
         except StoreError as e:
-            return plan.refuse(replies.from_store(e), "accounterror")
+            return plan.fail(e, "accounterror")
         arrival = self.arrival
         prefix = stored_prefix(
             arrival.received, decision, arrival.reverse_path, plan.recipient.path, address
@@ -235,4 +241,4 @@ def _store(store: Store, plans: Sequence[_Plan], spool: Spool) -> None:
         own = [next(remaining) for _ in plan.targets]
         errors = [result for result in own if isinstance(result, StoreError)]
         if own and len(errors) == len(own):
-            plan.refuse(replies.from_store(errors[0]), "delivererror")
+            plan.fail(errors[0], "delivererror")

@@ -19,7 +19,7 @@ from mox.smtp.reply import Reply
 from mox.smtpd import metrics
 from mox.smtpd.link import Link
 from mox.smtpd.transaction import Transaction
-from mox.store.errors import StoreError
+from mox.store.errors import ErrorKind, StoreError
 
 if TYPE_CHECKING:
     from mox.sasl.outcome import Challenge
@@ -152,6 +152,9 @@ class Incoming:
 
     def _log(self, arrival: Arrival, result: Result, began: float) -> None:
         recipients = arrival.recipients
+        errors = [outcome.error for outcome in result.outcomes if outcome.error is not None]
+        for failure in {str(e) for e in errors if e.kind is not ErrorKind.OVER_QUOTA}:
+            self._link.log.error("message cannot be stored", err=failure)
         self._link.log.info(
             "message delivered" if result.delivered else "message refused",
             mailfrom=arrival.reverse_path,
