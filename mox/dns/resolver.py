@@ -19,13 +19,15 @@ import dns.rdatatype
 import dns.resolver
 from dns.rdata import Rdata
 
+from mox.dns.exchange import ExchangeFailed, ask
+
 RESOLV_CONF: Final = "/etc/resolv.conf"
 # For tests and unusual installations: `address:port` of the one name server to ask.
 ENVIRONMENT: Final = "MOX_DNS_SERVER"
 
 _CACHE_ENTRIES: Final = 10_000
 _CACHE_MAX_TTL_S: Final = 3600.0
-_EDNS_PAYLOAD: Final = 1232  # fits any path unfragmented (DNS flag day 2020)
+_NEGATIVE_TTL_S: Final = 60
 # A record set with more than this is an attack or a mistake; nobody needs it for mail.
 _MAX_RECORDS: Final = 256
 
@@ -74,28 +76,22 @@ class Resolver:
         self._timeout_s = timeout_s
         self._clock = clock
         self._cache: dict[tuple[str, str], tuple[float, Answer]] = {}
-        self._resolver = dns.resolver.Resolver(configure=False)
+        self._servers: list[tuple[str, int]] = []
         self._problem = self._configure(server or os.environ.get(ENVIRONMENT, ""), resolv_conf)
-        self.trusts_ad = all(_is_loopback(str(ns)) for ns in self._resolver.nameservers)
+        self.trusts_ad = all(_is_loopback(address) for address, _ in self._servers)
 
     def _configure(self, server: str, path: str) -> str:
         """Find the name servers; what is wrong, or nothing."""
-        resolver = self._resolver
         try:
             if server:
                 address, _, port = server.rpartition(":")
-                resolver.nameservers = [address.strip("[]")]
-                resolver.port = int(port)
+                self._servers = [(address.strip("[]"), int(port))]
             else:
-                resolver.read_resolv_conf(path)
+                configured = dns.resolver.Resolver(configure=False)
+                configured.read_resolv_conf(path)
+                self._servers = [(str(each), 53) for each in configured.nameservers]
         except (dns.exception.DNSException, OSError, ValueError) as e:
             return f"cannot use {server or path}: {e or type(e).__name__}: name a name server"
-        # The search list would make other names of those that do not exist.
-        resolver.search = []
-        resolver.domain = dns.name.root
-        # RFC 6840 §5.7: the AD bit in a query asks for it in the answer.
-        resolver.flags = dns.flags.RD | dns.flags.AD
-        resolver.use_edns(0, 0, _EDNS_PAYLOAD)
         return ""
 
     def query(self, name: str, rdtype: str) -> Answer:
@@ -127,32 +123,23 @@ class Resolver:
             qname = dns.name.from_text(name + ".")
         except (dns.exception.DNSException, UnicodeError):
             return Answer(Status.NXDOMAIN)  # not a name that can exist
+        kind = dns.rdatatype.from_text(rdtype)
         try:
-            found = self._resolver.resolve(
-                qname,
-                rdtype,
-                raise_on_no_answer=False,
-                lifetime=self._timeout_s,
-                search=False,
-            )
-        except dns.resolver.NXDOMAIN as e:
-            response = e.response(qname)  # type: ignore[no-untyped-call]
-            return Answer(Status.NXDOMAIN, (), self._is_authentic(response), 60)
-        except dns.exception.DNSException as e:
+            response = ask(self._servers, qname, kind, self._timeout_s)
+            chain = response.resolve_chaining()  # type: ignore[attr-defined]
+        except (ExchangeFailed, dns.exception.DNSException) as e:
             return Answer(Status.TEMPORARY, error=f"{name} {rdtype}: {e or type(e).__name__}")
-        except OSError as e:
-            return Answer(Status.TEMPORARY, error=f"{name} {rdtype}: {e}")
-        return self._answer(found)
-
-    def _answer(self, found: dns.resolver.Answer) -> Answer:
-        authentic = self._is_authentic(found.response)
-        canonical = found.canonical_name.to_text(omit_final_dot=True)
-        if found.rrset is None:
-            return Answer(Status.NODATA, (), authentic, 60, canonical)
-        if len(found.rrset) > _MAX_RECORDS:
+        authentic = self._is_authentic(response)
+        if response.rcode() == dns.rcode.NXDOMAIN:
+            return Answer(Status.NXDOMAIN, (), authentic, _NEGATIVE_TTL_S)
+        canonical = chain.canonical_name.to_text(omit_final_dot=True)
+        if chain.answer is None:
+            return Answer(Status.NODATA, (), authentic, _NEGATIVE_TTL_S, canonical)
+        if len(chain.answer) > _MAX_RECORDS:
             error = f"{canonical}: more than {_MAX_RECORDS} records"
             return Answer(Status.TEMPORARY, error=error)
-        return Answer(Status.OK, tuple(found.rrset), authentic, int(found.rrset.ttl), canonical)
+        ttl = int(chain.minimum_ttl)
+        return Answer(Status.OK, tuple(chain.answer), authentic, ttl, canonical)
 
     def _is_authentic(self, response: dns.message.Message) -> bool:
         return self.trusts_ad and bool(response.flags & dns.flags.AD)
