@@ -1,142 +1,194 @@
-"""An IMAP client that believes nothing: it keeps the mailbox as the protocol says it has to.
+"""An IMAP client that believes nothing: it keeps its own table of sequence numbers and checks it.
 
-It follows RFC 9051 §7.4.1 and §7.5.1 to the letter: EXISTS only grows, EXPUNGE shifts numbers and
-never comes during FETCH, STORE or SEARCH, and a FETCH response has to carry the uid that the
-client has at that number. What breaks these rules is an AssertionError.
+RFC 9051 §2.3.1.2, §7.5.1, §7.4.1; RFC 7162 for sessions with QRESYNC.
 """
 
 from __future__ import annotations
 
 import re
-import select
 import socket
-import time
 
 from tests.support.server import PASSWORD, USER
 
-_EXPUNGE_FORBIDDEN = ("FETCH", "STORE", "SEARCH")
+_FETCH = re.compile(rb"\* (\d+) FETCH \((.*)\)$", re.S)
+_COUNT = re.compile(rb"\* (\d+) (EXISTS|RECENT|EXPUNGE)$")
+_VANISHED = re.compile(rb"\* VANISHED ([\d:,]+)$")
 _LITERAL = re.compile(rb"\{(\d+)\}$")
-_UID = re.compile(rb"\bUID (\d+)")
-_FLAGS = re.compile(rb"\bFLAGS \(([^)]*)\)")
+# RFC 9051 §7.5.1: no EXPUNGE during these.
+_BY_NUMBER = ("FETCH", "STORE", "SEARCH")
 
 
-class StrictIMAP:
-    """One session with a mailbox selected. uids: by sequence number; None where not yet known."""
+class StrictClient:
+    """One session. `uids` has the uid of each sequence number, 0 where it is not known yet."""
 
-    def __init__(self, port: int, mailbox: str = "INBOX") -> None:
+    def __init__(self, port: int, *, qresync: bool = False, rev2: bool = False) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self.buffer = b""
-        self.number = 0
-        self.uids: list[int | None] = []
+        self.qresync = qresync
+        self.uids: list[int] = []
         self.flags: dict[int, frozenset[str]] = {}
-        assert self.line().startswith(b"* OK")
-        self.command(f"LOGIN {USER} {PASSWORD}")
-        self.command(f"SELECT {mailbox}")
+        self.modseqs: dict[int, int] = {}
+        self.tokens: dict[int, str] = {}  # of the selected mailbox, by uid
+        self.selecting = False
+        self.by_number = False
+        self._buffer = b""
+        self._number = 0
+        self._line()
+        self.ok(f"LOGIN {USER} {PASSWORD}")
+        if qresync:
+            self.ok("ENABLE QRESYNC")
+        if rev2:
+            self.ok("ENABLE IMAP4rev2")
+
+    @property
+    def local_port(self) -> int:
+        return int(self.sock.getsockname()[1])
+
+    # ---- commands
+
+    def ok(self, command: str, literal: bytes = b"") -> bytes:
+        text = self.command(command, literal)
+        assert text.startswith(b"OK"), f"{command}: {text!r}"
+        return text
+
+    def command(self, command: str, literal: bytes = b"") -> bytes:
+        """Send a command, take in what comes; the text of the tagged response."""
+        self.begin(command, literal)
+        return self.end()
+
+    def begin(self, command: str, literal: bytes = b"") -> None:
+        self._number += 1
+        self.by_number = command.startswith(_BY_NUMBER)
+        data = f"c{self._number} {command}".encode()
+        if literal:
+            data += b" {%d+}\r\n" % len(literal) + literal
+        self.sock.sendall(data + b"\r\n")
+
+    def end(self) -> bytes:
+        tag = f"c{self._number} ".encode()
+        while True:
+            response = self._response()
+            if response.startswith(tag):
+                self.by_number = False
+                assert not response[len(tag) :].startswith(b"BAD"), response
+                return response[len(tag) :]
+            self._untagged(response)
+
+    def select(self, mailbox: str) -> None:
+        self.uids, self.flags, self.modseqs, self.tokens = [], {}, {}, {}
+        self.selecting = True
+        self.ok(f'SELECT "{mailbox}"')
+        self.selecting = False
         self.learn()
+
+    def learn(self) -> None:
+        """Ask for the uids of numbers that are not known yet."""
+        while 0 in self.uids:
+            first = self.uids.index(0) + 1
+            self.command(f"FETCH {first}:* (UID FLAGS)")
+            if 0 in self.uids:
+                # Gone before it could be asked for: the server tells at the next chance.
+                self.ok("NOOP")
+
+    def idle_begin(self) -> None:
+        self.begin("IDLE")
+        while not (response := self._response()).startswith(b"+"):
+            self._untagged(response)
+
+    def idle_end(self) -> None:
+        self.sock.sendall(b"DONE\r\n")
+        assert self.end().startswith(b"OK")
 
     def close(self) -> None:
         self.sock.close()
 
-    def line(self) -> bytes:
-        """A response with its literals."""
-        text = self._to_crlf()
-        while found := _LITERAL.search(text):
-            count = int(found.group(1))
-            while len(self.buffer) < count:
-                self._more()
-            text += self.buffer[:count]
-            self.buffer = self.buffer[count:]
-            text += self._to_crlf()
-        return text
+    # ---- responses
 
-    def _to_crlf(self) -> bytes:
-        while (end := self.buffer.find(b"\r\n")) < 0:
-            self._more()
-        text, self.buffer = self.buffer[:end], self.buffer[end + 2 :]
-        return text
+    def _untagged(self, response: bytes) -> None:
+        count = _COUNT.match(response)
+        if count:
+            self._count(int(count[1]), count[2])
+            return
+        fetch = _FETCH.match(response)
+        if fetch:
+            self._fetch(int(fetch[1]), fetch[2])
+            return
+        vanished = _VANISHED.match(response)
+        if vanished:
+            self._vanished(vanished[1].decode())
+        assert not response.startswith(b"* BYE"), response
 
-    def _more(self) -> None:
-        data = self.sock.recv(65536)
-        assert data, "closed by the server"
-        self.buffer += data
+    def _count(self, number: int, what: bytes) -> None:
+        if what == b"EXISTS":
+            assert number >= len(self.uids), f"EXISTS {number} after {len(self.uids)}"
+            self.uids += [0] * (number - len(self.uids))
+        elif what == b"EXPUNGE":
+            assert not self.by_number, "EXPUNGE while numbers are in use"
+            assert not self.qresync, "EXPUNGE after ENABLE QRESYNC"
+            assert 1 <= number <= len(self.uids), f"EXPUNGE {number} of {len(self.uids)}"
+            self._forget(self.uids.pop(number - 1))
+        else:
+            assert number <= len(self.uids)
 
-    def command(self, text: str, literal: bytes | None = None) -> list[bytes]:
-        """Send a command, take in everything that comes, return the untagged lines."""
-        self.number += 1
-        tag = f"s{self.number}".encode()
-        line = tag + b" " + text.encode()
-        if literal is not None:
-            line += b" {%d+}\r\n" % len(literal) + literal
-        self.sock.sendall(line + b"\r\n")
-        words = text.upper().split()
-        name = words[1] if words[0] == "UID" else words[0]
-        numbered = name in _EXPUNGE_FORBIDDEN and words[0] != "UID"
-        lines: list[bytes] = []
-        while not (answer := self.line()).startswith(tag + b" "):
-            self.take_in(answer, expunge=not numbered)
-            lines.append(answer)
-        assert answer.startswith(tag + b" OK"), (text, answer)
-        return lines
+    def _vanished(self, text: str) -> None:
+        assert self.qresync
+        assert not self.by_number, "VANISHED while numbers are in use"
+        for part in text.split(","):
+            first, _, last = part.partition(":")
+            for uid in range(int(first), int(last or first) + 1):
+                assert uid in self.uids, f"VANISHED {uid}, which was not there"
+                self.uids.remove(uid)
+                self._forget(uid)
 
-    def take_in(self, line: bytes, *, expunge: bool = True) -> None:
-        """Follow one untagged response."""
-        match line.split(b" ", 3):
-            case [b"*", number, b"EXISTS"]:
-                assert int(number) >= len(self.uids), "EXISTS must not shrink a mailbox"
-                self.uids += [None] * (int(number) - len(self.uids))
-            case [b"*", number, b"EXPUNGE"]:
-                assert expunge, "EXPUNGE during a command with sequence numbers"
-                assert 1 <= int(number) <= len(self.uids), "EXPUNGE of a number that is not there"
-                uid = self.uids.pop(int(number) - 1)
-                if uid is not None:
-                    self.flags.pop(uid, None)
-            case [b"*", number, b"FETCH", rest]:
-                self._fetched(int(number), rest)
+    def _forget(self, uid: int) -> None:
+        self.flags.pop(uid, None)
+        self.modseqs.pop(uid, None)
 
-    def _fetched(self, number: int, rest: bytes) -> None:
-        assert 1 <= number <= len(self.uids), "FETCH of a number that is not there"
-        found = _UID.search(rest)
-        if found is not None:
-            uid = int(found.group(1))
-            known = self.uids[number - 1]
-            assert known in (None, uid), f"number {number} was uid {known} and is {uid} now"
-            self.uids[number - 1] = uid
-        flags, uid_known = _FLAGS.search(rest), self.uids[number - 1]
-        if flags is not None and uid_known is not None:
-            self.flags[uid_known] = frozenset(flags.group(1).decode().split()) - {"\\Recent"}
+    def _fetch(self, number: int, items: bytes) -> None:
+        assert 1 <= number <= len(self.uids), f"FETCH {number} of {len(self.uids)}"
+        found = re.search(rb"UID (\d+)", items)
+        if found:
+            self._learn(number, int(found[1]))
+        uid = self.uids[number - 1]
+        flags = re.search(rb"FLAGS \(([^)]*)\)", items)
+        if flags and uid:
+            self.flags[uid] = frozenset(flags[1].decode().split()) - {"\\Recent"}
+        modseq = re.search(rb"MODSEQ \((\d+)\)", items)
+        if modseq and uid:
+            assert int(modseq[1]) >= self.modseqs.get(uid, 0), "modseq went back"
+            self.modseqs[uid] = int(modseq[1])
+        token = re.search(rb"X-Token: (\S+)", items)
+        if token and uid:
+            known = self.tokens.setdefault(uid, token[1].decode())
+            assert known == token[1].decode(), f"uid {uid} was {known}, is {token[1]!r}"
 
-    def learn(self) -> None:
-        """Ask for all uids and flags."""
-        if self.uids:
-            self.command("FETCH 1:* (UID FLAGS)")
-        known = [uid for uid in self.uids if uid is not None]
-        assert known == sorted(set(known)), "uids ascend"
+    def _learn(self, number: int, uid: int) -> None:
+        known = self.uids[number - 1]
+        assert known in (0, uid), f"number {number} was uid {known}, is {uid}"
+        self.uids[number - 1] = uid
+        before = [each for each in self.uids[: number - 1] if each]
+        after = [each for each in self.uids[number:] if each]
+        assert not before or before[-1] < uid, f"uid {uid} after {before[-1]}"
+        assert not after or uid < after[0], f"uid {uid} before {after[0]}"
 
-    def idle(self) -> None:
-        self.sock.sendall(b"idle IDLE\r\n")
-        while not (line := self.line()).startswith(b"+"):
-            self.take_in(line)
+    def _response(self) -> bytes:
+        """A whole response: with its literals, without the last line end."""
+        response = self._line()
+        while literal := _LITERAL.search(response):
+            size = int(literal[1])
+            while len(self._buffer) < size:
+                self._receive()
+            response += b"\r\n" + self._buffer[:size]
+            self._buffer = self._buffer[size:]
+            response += self._line()
+        return response
 
-    def idle_until(self, what: bytes, seconds: float) -> float:
-        """Follow until a line with `what` comes; returns how long it took. Fails after that."""
-        start = time.monotonic()
-        while True:
-            left = start + seconds - time.monotonic()
-            assert left > 0, f"{what!r} did not come within {seconds} s"
-            if b"\r\n" in self.buffer or select.select([self.sock], [], [], left)[0]:
-                line = self.line()
-                self.take_in(line)
-                if what in line:
-                    return time.monotonic() - start
+    def _line(self) -> bytes:
+        while b"\r\n" not in self._buffer:
+            self._receive()
+        line, _, self._buffer = self._buffer.partition(b"\r\n")
+        return line
 
-    def done(self) -> None:
-        self.sock.sendall(b"DONE\r\n")
-        while not (line := self.line()).startswith(b"idle "):
-            self.take_in(line)
-
-    def view(self) -> dict[int, frozenset[str]]:
-        """{uid: flags} as this client has it after asking the server for news."""
-        self.command("NOOP")
-        self.learn()
-        assert None not in self.uids
-        return {uid: self.flags[uid] for uid in self.uids if uid is not None}
+    def _receive(self) -> None:
+        data = self.sock.recv(1 << 16)
+        assert data, "connection closed"
+        self._buffer += data
