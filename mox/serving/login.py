@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 IP = IPv4Address | IPv6Address
 
-# From this failure on a connection is slow; later attempts wait a second more each.
-SLOW_AFTER = 3
+# From this failure on a connection is slow; later attempts wait a second more each. Clients that
+# try one mechanism after the other make three failures of one mistyped password.
+SLOW_AFTER = 6
 SALT_KEY_FILE = "fakesalt.key"
 
 _ATTEMPTS = metrics.counter(

@@ -171,7 +171,7 @@ def test_commands_without_a_mailbox(site: Site, command: str) -> None:
 
 def test_guessing_gets_slow_and_success_forgives(site: Site, fast_tarpit: None) -> None:
     client = site.connect()
-    for _ in range(3):
+    for _ in range(6):
         client.no(f"login {USER} wrong")
     client.ok("login", USER, Literal(PASSWORD))
 
