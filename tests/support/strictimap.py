@@ -135,9 +135,18 @@ class StrictClient:
         for part in text.split(","):
             first, _, last = part.partition(":")
             for uid in range(int(first), int(last or first) + 1):
-                assert uid in self.uids, f"VANISHED {uid}, which was not there"
-                self.uids.remove(uid)
+                del self.uids[self._place(uid)]
                 self._forget(uid)
+
+    def _place(self, uid: int) -> int:
+        """The index of a uid; where it was not known yet, of an unknown one that it may be."""
+        if uid in self.uids:
+            return self.uids.index(uid)
+        after = [i for i, known in enumerate(self.uids) if known > uid]
+        end = after[0] if after else len(self.uids)
+        assert end > 0, f"VANISHED {uid}, which was not there"
+        assert self.uids[end - 1] == 0, f"VANISHED {uid}, which was not there"
+        return end - 1
 
     def _forget(self, uid: int) -> None:
         self.flags.pop(uid, None)
