@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from mox.store import maildir, messages, sync, writing
+from mox.store import maildir, mailfiles, messages, sync, writing
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import WriteTxn
 from mox.store.durable import space_error
@@ -165,7 +165,7 @@ class Account:
         except FileNotFoundError:
             # Its flags are being shown, or another program renamed it.
             base = maildir.split_name(path[4:])[0]
-            return self.store.pool.apply(sync.read_by_base, (directory, base))
+            return self.store.pool.apply(mailfiles.read_by_base, (directory, base))
 
     def _read_expunged(self, mailbox_id: MailboxId, uid: int) -> StoredMessage:
         record = self._reader.expunged(mailbox_id, uid)
@@ -328,13 +328,13 @@ class Account:
     def remove_files(self, directory: str, paths: Sequence[str]) -> None:
         """Unlink files that no record points to any more, soon."""
         if paths:
-            self.store.later(sync.unlink_files, directory, list(paths))
+            self.store.later(mailfiles.unlink_files, directory, list(paths))
 
     def remove_by_base(self, mailbox_id: MailboxId, bases: set[str]) -> None:
         """Unlink files by their base names, whatever letters they have got. Blocks."""
         directory = self.present_directory(mailbox_id)
         if directory is not None:
-            sync.unlink_files(directory, sync.paths_of_bases(directory, bases))
+            mailfiles.unlink_files(directory, mailfiles.paths_of_bases(directory, bases))
 
     # ---- credentials
 
@@ -356,7 +356,7 @@ class Account:
             return False
         directory = self.present_directory(mailbox_id)
         try:
-            found = sync.mtimes(directory) if directory is not None else None
+            found = mailfiles.mtimes(directory) if directory is not None else None
         except OSError:
             return self.mend(mailbox_id)
         if found == (state.new_mtime, state.cur_mtime):
@@ -385,11 +385,11 @@ class Account:
         if modified == self._reader.state().maildir_mtime:
             return
         names, complete = maildir.list_mailboxes(root)
-        settled = complete and modified < time.time_ns() - sync.TICK_NS
+        settled = complete and modified < time.time_ns() - mailfiles.TICK_NS
 
         def change(write: WriteTxn) -> None:
             account = AccountTxn(write, self.id)
-            if not sync.has_intent(write, self.id):
+            if not account.entries_under_way():
                 for name in sorted(names - known):
                     if not os.path.isdir(self._folders.path(name)):
                         continue  # renamed or removed since we listed it
@@ -412,7 +412,7 @@ def _read_put_away(file: str, directory: str, base: str) -> bytes | None:
         try:
             return _read_all(file)
         except FileNotFoundError:
-            data = sync.read_by_base(directory, base)
+            data = mailfiles.read_by_base(directory, base)
             if data is not None:
                 return data
     return None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mox import logfmt
-from mox.store import records, sync, writing
+from mox.store import mailfiles, records, writing
 from mox.store.errors import StoreError
 from mox.store.model import MailboxId
 from mox.store.reading import range_items
@@ -61,7 +61,7 @@ def _unlink_expunged(store: Store, due: list[tuple[bytes, records.ExpungedRecord
         account = store.account_by_id(account_id)
         if account is not None:
             directory = os.fspath(account.base / "expunged")
-            sync.unlink_files(directory, [writing.expunged_name(mailbox_id, uid)])
+            mailfiles.unlink_files(directory, [writing.expunged_name(mailbox_id, uid)])
             mailboxes.setdefault((account, MailboxId(mailbox_id)), set()).add(record.base)
     for (account, mailbox), bases in mailboxes.items():
         # One that could not be put away: without its tombstone it would be taken for a new one.

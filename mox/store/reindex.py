@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from mox.message import index_facts
-from mox.store import records, sync
+from mox.store import mailfiles, records
 from mox.store.account import Account
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import WriteTxn
@@ -99,7 +99,7 @@ def _rebuild(store: Store, account: Account, mailbox_id: MailboxId, uids: Sequen
 def _read_facts(work: list[tuple[MessageTuple, str]]) -> list[tuple[MessageTuple, int, bytes]]:
     result: list[tuple[MessageTuple, int, bytes]] = []
     for message, path in work:
-        found = sync.read_regular(path)
+        found = mailfiles.read_regular(path)
         if found is not None:
             facts = index_facts(found[0], wire=bool(message[M_FLAGS] & FILE_IS_WIRE))
             overview = records.pack_overview(facts.envelope, facts.bodystructure)

@@ -17,7 +17,7 @@ import gevent
 
 from mox import logfmt
 from mox.message import index_facts
-from mox.store import maildir, messages, records, sync
+from mox.store import maildir, mailfiles, messages, records
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import WriteTxn
 from mox.store.durable import FileWrite, space_error, write_all
@@ -249,7 +249,7 @@ def _deliver_plans(store: Store, plans: Sequence[_Plan]) -> list[Delivered | Sto
         raise
     for plan, result in zip(plans, done, strict=True):
         if isinstance(result, StoreError):
-            store.pool.apply(sync.unlink_files, (plan.directory, [plan.incoming.path]))
+            store.pool.apply(mailfiles.unlink_files, (plan.directory, [plan.incoming.path]))
     return done
 
 
