@@ -28,6 +28,7 @@ from mox.store.mailfiles import (
     adopt_files,
     compare,
     list_mailbox,
+    paths_of_bases,
     unlink_files,
 )
 from mox.store.model import MailboxId
@@ -106,6 +107,8 @@ def _compare_some(
     account: Account, mailbox_id: MailboxId, paths: set[str], quarantine: str, directory: str
 ) -> bool:
     difference = _difference_of(account, mailbox_id, directory, paths)
+    if difference.gone:
+        account.store.pool.apply(_look_for_gone, (directory, difference))
     if difference:
         findings = Findings(account.id, mailbox_id, directory, difference)
         _apply(account, directory, findings, quarantine)
@@ -135,6 +138,16 @@ def _difference_of(
             if recorded is not None and not os.path.lexists(f"{directory}/{recorded}"):
                 difference.gone.append((uid, recorded))
     return difference
+
+
+def _look_for_gone(directory: str, difference: Difference) -> None:
+    """Of a rename we may have heard one half only: look for the other before it is an expunge."""
+    missing = {maildir.split_name(path[4:])[0]: (uid, path) for uid, path in difference.gone}
+    for path in paths_of_bases(directory, set(missing)):
+        found = missing.pop(maildir.split_name(path[4:])[0], None)
+        if found is not None:
+            difference.renamed.append((found[0], path))
+    difference.gone = list(missing.values())
 
 
 def _apply(account: Account, directory: str, findings: Findings, quarantine: str) -> None:

@@ -16,7 +16,7 @@ import smtplib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -207,6 +207,15 @@ def contents(client: imaplib.IMAP4, mailbox: str) -> dict[int, tuple[str, str]]:
     return found
 
 
+def wait_for_progress(clients: Sequence[Client]) -> None:
+    """Until each has done something more."""
+    before = {client.name: client.done for client in clients}
+    deadline = time.monotonic() + MAX_WAIT_S
+    while stuck := [c.name for c in clients if c.done == before[c.name] and not c.error]:
+        assert time.monotonic() < deadline, f"no progress: {stuck}"
+        time.sleep(0.01)
+
+
 class Rounds:
     def __init__(self, directory: Path, seed: int) -> None:
         self.server = Server(directory)
@@ -218,6 +227,13 @@ class Rounds:
         self.modseq: Counter[str] = Counter()
         self.uidnext: Counter[str] = Counter()
         self.load = 0.0
+
+    def init(self) -> None:
+        """Make the configuration: what is sent here in minutes is more than others do in days."""
+        self.server.init()
+        domain = "\t\tDomain: localhost\n"
+        limits = "\t\tMaxOutgoingMessagesPerDay: 1000000\n"
+        self.server.edit("domains.conf", domain, domain + limits)
 
     def start(self) -> float:
         began = time.monotonic()
@@ -236,13 +252,12 @@ class Rounds:
         ]
         for client in clients:
             client.start()
-        eventually(lambda: all(c.done or c.error for c in clients), MAX_WAIT_S)
+        wait_for_progress(clients)
         # Any moment will do: chance decides, no condition.
         time.sleep(self.rng.random() * 0.6)
         self.kill(victim)
         if victim != "everything":
-            before = {client.name: client.done for client in clients}
-            eventually(lambda: all(c.done > before[c.name] or c.error for c in clients), MAX_WAIT_S)
+            wait_for_progress(clients)
         for client in clients:
             client.stopping.set()
         for client in clients:
@@ -309,13 +324,17 @@ class Rounds:
             assert there[token] >= 1 or token in answers.unsure, f"{token} is lost"
             if token not in answers.unsure:
                 assert there[token] + moved[token] == 1, f"{token}: {there[token]}+{moved[token]}"
-                assert work[uid][0] == token
+                assert work.get(uid, ("nothing",))[0] == token, self.where(token, work, archive)
                 shown = set(work[uid][1].split()) - {"\\Recent"}
                 assert shown == set(flags.split()), f"{token}: {shown}"
         for token in answers.expunged:
             assert not there[token] + moved[token], f"{token} came back"
         for token in answers.moved:
             assert (there[token], moved[token]) == (0, 1), token
+
+    def where(self, token: str, *mailboxes: dict[int, tuple[str, str]]) -> str:
+        found = [(uid, each) for box in mailboxes for uid, each in box.items() if each[0] == token]
+        return f"{token}: {self.answers.appended[token]}, found {found}"
 
     def check_uids(
         self, client: imaplib.IMAP4, name: str, found: dict[int, tuple[str, str]]
@@ -368,6 +387,7 @@ def rounds(tmp_path: Path) -> Iterator[Callable[[int], Rounds]]:
     def make(seed: int) -> Rounds:
         rounds = Rounds(tmp_path / f"mox{seed}", seed)
         made.append(rounds)
+        rounds.init()
         rounds.start()
         client = rounds.server.imap_client()
         client.create("Work")

@@ -331,6 +331,20 @@ def test_our_own_rename_found_before_its_commit_changes_no_flags(
     assert account.paths(box, [1]) == [f"cur/{path.name}"]
 
 
+def test_half_of_a_rename_is_no_expunge(
+    account: Account, spool: MakeSpool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events come in batches: the old name in one, the new name in the next."""
+    box = fill(account, "A", spool)
+    account.store_flags(box, [1], FlagOp.ADD, Flag.SEEN)
+    (old,) = account.paths(box, [1])
+    crash_after_mirror(store, monkeypatch)
+    account.look_at(box, {old})
+    assert list(account.uids(box)) == [1]
+    assert account.paths(box, [1]) == [f"{old}S"]
+    assert flags(account, box, 1) == Flag.SEEN
+
+
 def test_both_we_and_mutt_set_the_same_flag(
     account: Account, spool: MakeSpool, store: Store
 ) -> None:
