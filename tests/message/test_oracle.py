@@ -120,6 +120,9 @@ def test_composed_messages_are_read(text: str, html: str, attachment: bytes, fil
 def test_encoded_subjects_are_read(text: str) -> None:
     for charset in ("utf-8", "iso-2022-jp", "big5"):
         usable = text.encode(charset, "ignore").decode(charset)
+        if charset == "big5":
+            # Read as browsers do, with the Hong Kong characters; Python has kana elsewhere.
+            usable = "".join(ch for ch in usable if ch.encode(charset).decode("big5hkscs") == ch)
         value = email.header.Header(usable, charset).encode(linesep="\r\n").encode()
         expected = str(email.header.make_header(email.header.decode_header(value.decode())))
         if charset == "utf-8":
