@@ -209,6 +209,8 @@ def expunge(
         files.append((uid, path))
     if files:
         account.log(ChangeKind.EXPUNGED, mailbox, records.ranges(uid for uid, _ in files))
+        # Should we end before the files are put away, the next look finds them.
+        mailbox.state.new_mtime = mailbox.state.cur_mtime = 0
     return files
 
 

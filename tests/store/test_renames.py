@@ -375,6 +375,7 @@ def test_files_of_expunged_messages_go_before_their_tombstones(
     box = fill(account, "A", spool, 2)
     account.store_flags(box, [1], FlagOp.ADD, Flag.DELETED)
     monkeypatch.setattr("mox.store.writing.put_away", lambda *_: None)
+    settle(account, box)
     account.expunge(box)
     store.finish_background()
     assert len(list((root(account) / ".A/cur").iterdir())) == 2
@@ -382,6 +383,30 @@ def test_files_of_expunged_messages_go_before_their_tombstones(
     assert len(list((root(account) / ".A/cur").iterdir())) == 1
     account.mend(box)
     assert list(account.uids(box)) == [2]
+
+
+def settle(account: Account, box: MailboxId) -> None:
+    """Until the mailbox is known to agree with its files."""
+    with gevent.Timeout(5):
+        state = account._reader.mailbox_state(box)
+        while state is not None and not state.cur_mtime:
+            account.refresh(box)
+            account.store.finish_background()
+            gevent.sleep(0.005)
+            state = account._reader.mailbox_state(box)
+
+
+def test_the_next_look_removes_what_a_killed_worker_did_not_put_away(
+    account: Account, spool: MakeSpool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = fill(account, "A", spool, 2)
+    account.store_flags(box, [1], FlagOp.ADD, Flag.DELETED)
+    settle(account, box)
+    monkeypatch.setattr("mox.store.writing.put_away", lambda *_: None)
+    account.expunge(box)
+    account.refresh(box)
+    store.finish_background()
+    assert len(list((root(account) / ".A/cur").iterdir())) == 1
 
 
 def test_an_expunged_file_without_room_to_be_kept_is_removed(
