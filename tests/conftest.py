@@ -1,4 +1,7 @@
-"""Fuzzing: with MOX_FUZZ in the environment only property tests run, with many more examples."""
+"""Property tests: the same examples in every run, so that a change is judged by what it changes.
+
+Fuzzing: with MOX_FUZZ in the environment only property tests run, with many more, random examples.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,10 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 FACTOR = 100
 # Where hypothesis keeps the settings of a test: there is no public way to change them afterwards.
 _SETTINGS = "_hypothesis_internal_use_settings"
+
+if not os.environ.get("MOX_FUZZ"):
+    settings.register_profile("steady", derandomize=True, deadline=None)
+    settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
