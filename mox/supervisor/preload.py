@@ -15,6 +15,7 @@ import dns.rdata
 import gevent
 
 import mox
+from mox.mailauth import suffixes
 from mox.supervisor.malloc import fill_holes
 
 _LATE_IMPORTS = (
@@ -45,6 +46,7 @@ def preload() -> None:
     for name in _LATE_IMPORTS:
         importlib.import_module(name)
     dns.rdata.load_all_types()  # type: ignore[no-untyped-call]
+    suffixes.preload()
     for setting in gevent.config.settings.values():
         setting.get()
     # What exists now lives as long as the process: without this each child's first collection
