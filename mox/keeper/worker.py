@@ -77,6 +77,7 @@ def _each_minute(store: Store) -> None:
         log.info("cleared slots of readers that have died", readers=stale)
     while housekeeping.clear_expunged(store, now):
         gevent.sleep(0)
+    housekeeping.clear_arrivals(store, now)
     store.pool.apply(housekeeping.clear_directories, (store, now))
 
 

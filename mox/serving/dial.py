@@ -7,8 +7,8 @@ import os
 
 from gevent.socket import wait_write
 
+from mox.networks import IP
 from mox.serving.errors import ConnectionLost, ConnectionTimeout
-from mox.serving.networks import IP
 from mox.serving.stream import Stream
 
 _FAMILIES = {4: _socket.AF_INET, 6: _socket.AF_INET6}

@@ -14,7 +14,7 @@ import gevent
 from gevent.hub import get_hub
 
 from mox import logfmt, metrics
-from mox.serving.networks import IP
+from mox.networks import IP
 from mox.serving.parking import READ, new_waiter, park
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Limits per network that all workers share: connections, failed logins, and any other rate.
 
-Fixed windows over three widths of network (mox.serving.networks). The counts live in the
+Fixed windows over three widths of network (mox.networks). The counts live in the
 ephemeral LMDB environment. A limit that cannot be checked lets through and logs: mail flows.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import lmdb
 
 from mox import logfmt
-from mox.serving.networks import IP, is_this_host, network_keys
+from mox.networks import IP, is_this_host, network_keys
 from mox.serving.open_counts import change_open, clear_slot, open_of
 from mox.serving.windows import (
     Sweeper,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from mox.errors import MoxError
-from mox.serving.networks import IP, plain_ip
+from mox.networks import IP, plain_ip
 
 _V1_START = b"PROXY "
 _V1_MAX_BYTES = 107

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Literal
 import gevent
 from gevent.hub import get_hub
 
+from mox.networks import endpoint
 from mox.serving.errors import ConnectionDraining, ConnectionLost, ConnectionTimeout
-from mox.serving.networks import endpoint
 from mox.serving.parking import (
     READ,
     WRITE,

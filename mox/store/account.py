@@ -18,6 +18,7 @@ from mox.store.committer import WriteTxn
 from mox.store.durable import space_error
 from mox.store.errors import ErrorKind, MessageGone, Moved, StoreError
 from mox.store.folders import Folders, add_mailbox
+from mox.store.history import History
 from mox.store.model import (
     M_FLAGS,
     M_SIZE,
@@ -128,6 +129,10 @@ class Account:
     def path(self, mailbox_id: MailboxId, uid: int) -> str | None:
         """The file of a message below the mailbox's directory; None when there is none."""
         return self._reader.path(mailbox_id, uid)
+
+    def history(self, mailbox_id: MailboxId | None) -> History:
+        """Questions about earlier mail, for messages that would go to this mailbox."""
+        return History(self.store.dbs, self.id, mailbox_id)
 
     def uidvalidity(self, mailbox_id: MailboxId) -> int:
         mailbox = self._reader.mailbox_by_id(mailbox_id)
@@ -301,7 +306,16 @@ class Account:
 
     def expunge(self, mailbox_id: MailboxId, uids: Sequence[int] | None = None) -> Expunged:
         """Remove messages with \\Deleted, of `uids` or of the whole mailbox."""
-        change = partial(writing.expunge_txn, self.id, mailbox_id, uids)
+        return self._expunge(mailbox_id, uids, deleted_only=True)
+
+    def remove(self, mailbox_id: MailboxId, uids: Sequence[int]) -> Expunged:
+        """Remove messages, whatever their flags."""
+        return self._expunge(mailbox_id, uids, deleted_only=False)
+
+    def _expunge(
+        self, mailbox_id: MailboxId, uids: Sequence[int] | None, *, deleted_only: bool
+    ) -> Expunged:
+        change = partial(writing.expunge_txn, self.id, mailbox_id, uids, deleted_only)
         files, modseq = self.store.committer.write(change)
         if files:
             self.store.later(writing.put_away, self, self._expunged, mailbox_id, files)

@@ -10,12 +10,13 @@ import os
 import time
 from collections.abc import Iterable
 
-from mox.store import maildir, records
+from mox.store import history_txn, maildir, records
 from mox.store.committer import WriteTxn
 from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.model import (
     FLAG_MASK,
     M_FLAGS,
+    M_KEYWORDS,
     M_SIZE,
     MAX_KEYWORDS,
     MAX_UID,
@@ -26,8 +27,18 @@ from mox.store.model import (
     MessageTuple,
     ModSeq,
 )
+from mox.store.origin import JUNK_KEYWORDS, NOT_JUNK_KEYWORDS
 from mox.store.reading import range_items
-from mox.store.records import KEY_A, KEY_AM, KEY_AMQ, KEY_AMU, KEY_AQ, AccountState, MailboxState
+from mox.store.records import (
+    HAS_ORIGIN,
+    KEY_A,
+    KEY_AM,
+    KEY_AMQ,
+    KEY_AMU,
+    KEY_AQ,
+    AccountState,
+    MailboxState,
+)
 
 _SEEN = int(Flag.SEEN)
 _DELETED = int(Flag.DELETED)
@@ -39,7 +50,7 @@ KEEP_LOG = 10_000
 class MailboxTxn:
     """A mailbox inside an AccountTxn: its record, counters and message records."""
 
-    __slots__ = ("account", "id", "key", "record", "record_changed", "state")
+    __slots__ = ("_junk", "_not_junk", "account", "id", "key", "record", "record_changed", "state")
 
     def __init__(self, account: AccountTxn, mailbox_id: MailboxId) -> None:
         self.account = account
@@ -53,6 +64,7 @@ class MailboxTxn:
         self.record = records.decode_mailbox(record)
         self.record_changed = False
         self.state = MailboxState(state)
+        self._find_verdicts()
 
     # ---- message records
 
@@ -75,10 +87,14 @@ class MailboxTxn:
         txn.put(self.key, records.pack_message(new), db=db)
         self._count_flags(old, -1)
         self._count_flags(new, 1)
+        if new[M_FLAGS] & HAS_ORIGIN and old[M_KEYWORDS] != new[M_KEYWORDS]:
+            history_txn.reclassify(self, old, new)
 
     def remove(self, message: MessageTuple) -> None:
         """Take away the record with all that hangs on its uid; the caller sees to the file."""
         write, dbs = self.account.write, self.account.write.dbs
+        if message[M_FLAGS] & HAS_ORIGIN:
+            history_txn.remove(self, message)
         write.txn.delete(self.key, records.pack_message(message), db=dbs.message)
         key = KEY_AMU.pack(self.account.id, self.id, message[0])
         for db in (dbs.file, dbs.overview, dbs.mirror):
@@ -134,6 +150,21 @@ class MailboxTxn:
         fields = {name: getattr(self.record, name) for name in self.record.__struct_fields__}
         self.record = records.MailboxRecord(**(fields | changes))
         self.record_changed = True
+        self._find_verdicts()
+
+    def _find_verdicts(self) -> None:
+        self._junk = self._not_junk = 0
+        for i, word in enumerate(self.record.keywords):
+            lower = word.lower()
+            if lower in JUNK_KEYWORDS:
+                self._junk |= 1 << i
+            elif lower in NOT_JUNK_KEYWORDS:
+                self._not_junk |= 1 << i
+
+    def verdict(self, keywords: int) -> bool | None:
+        """Whether the user called a message with these keyword bits junk; None: no word of it."""
+        is_junk, is_wanted = bool(keywords & self._junk), bool(keywords & self._not_junk)
+        return None if is_junk == is_wanted else is_junk
 
     def note_own_files(self, sub: str, times: tuple[int, int] | None) -> None:
         """The files that we renamed into new/ or cur/ are no reason for a scan.

@@ -37,6 +37,9 @@ DATABASES = {
     "base": "a m base-name → u, or u and 'x' for an expunged one whose file may still be there",
     "overview": "a m u → ENVELOPE and BODYSTRUCTURE, ready to send",
     "mirror": "a m u → lines of letters: flags that the file's name does not show yet",
+    "origin": "a m u → origin.Origin, of messages that came from a server",
+    "history": "see history_txn.KEY → verdict of a user about a message",
+    "arrivals": "a, day u32, network → arrivals.COUNTERS",
     "expunged": "a m u → records.ExpungedRecord, kept a while for sessions that still show it",
     "log": "a q → list of model.Change",
     "vanished": "a m q → uid ranges",
@@ -61,10 +64,12 @@ class Databases:
     account: lmdb._Database
     account_name: lmdb._Database
     account_state: lmdb._Database
+    arrivals: lmdb._Database
     base: lmdb._Database
     credentials: lmdb._Database
     expunged: lmdb._Database
     file: lmdb._Database
+    history: lmdb._Database
     intent: lmdb._Database
     log: lmdb._Database
     mailbox: lmdb._Database
@@ -73,6 +78,7 @@ class Databases:
     message: lmdb._Database
     meta: lmdb._Database
     mirror: lmdb._Database
+    origin: lmdb._Database
     overview: lmdb._Database
     queue: lmdb._Database
     queue_due: lmdb._Database

@@ -18,14 +18,14 @@ from typing import TypeVar
 
 import gevent
 
-from mox.store import maildir, records
+from mox.store import history_txn, maildir, records
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import Committer, WriteTxn
 from mox.store.durable import fsync_directory, space_error
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.model import ChangeKind, MailboxId
 from mox.store.reading import range_items
-from mox.store.records import KEY_A, KEY_AM, Intent, MailboxState
+from mox.store.records import KEY_A, KEY_AM, KEY_AMU, Intent, MailboxState
 
 T = TypeVar("T")
 
@@ -294,6 +294,10 @@ def remove_mailbox(account: AccountTxn, mailbox_id: MailboxId) -> None:
     name = mailbox.record.name
     account.log(ChangeKind.MAILBOX_DELETED, mailbox, name=name)
     account.forget(mailbox_id)
+    for key, _ in list(range_items(write.txn, dbs.origin, mailbox.key)):
+        message = mailbox.get(KEY_AMU.unpack(key)[2])
+        if message is not None:
+            history_txn.remove(mailbox, message)
     write.txn.delete(mailbox.key, db=dbs.message)
     for db in (dbs.file, dbs.base, dbs.overview, dbs.mirror, dbs.vanished, dbs.expunged):
         for key, _ in list(range_items(write.txn, db, mailbox.key)):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mox import logfmt
-from mox.store import mailfiles, records, writing
+from mox.store import arrivals, mailfiles, records, writing
 from mox.store.errors import StoreError
 from mox.store.model import MailboxId
 from mox.store.reading import range_items
@@ -66,6 +67,17 @@ def _unlink_expunged(store: Store, due: list[tuple[bytes, records.ExpungedRecord
     for (account, mailbox), bases in mailboxes.items():
         # One that could not be put away: without its tombstone it would be taken for a new one.
         account.remove_by_base(mailbox, bases)
+
+
+def clear_arrivals(store: Store, now: float) -> None:
+    """Forget counters of incoming mail that no rate limit asks for any more."""
+    with store.dbs.env.begin() as txn:
+        ids = [KEY_A.unpack(key)[0] for key, _ in range_items(txn, store.dbs.account, b"")]
+        due = [each for each in ids if arrivals.has_before(txn, store.dbs, each, int(now))]
+    for account_id in due:
+        forget = partial(arrivals.forget_before, account_id, int(now), _AT_ONCE)
+        while store.committer.write(forget) == _AT_ONCE:
+            pass
 
 
 def clear_directories(store: Store, now: float) -> None:

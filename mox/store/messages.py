@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mox.store import maildir, records
+from mox.store import history_txn, maildir, records
 from mox.store.account_txn import AccountTxn, MailboxTxn, apply_flags, now
 from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.model import (
@@ -28,10 +28,12 @@ from mox.store.model import (
     ModSeq,
     Stored,
 )
-from mox.store.records import FILE_IS_WIRE, KEY_A, KEY_AMU, KEYED_MESSAGE
+from mox.store.origin import relocated
+from mox.store.records import FILE_IS_WIRE, HAS_ORIGIN, KEY_A, KEY_AMU, KEYED_MESSAGE
 
 if TYPE_CHECKING:
     from mox.store.committer import WriteTxn
+    from mox.store.origin import Origin
 
 # Value suffix in the `base` database: expunged, and the file may still lie there.
 TOMBSTONE = b"x"
@@ -53,6 +55,7 @@ class Incoming:
     email_id: int = 0  # 0: a new one
     thread_id: int = 0  # 0: its own
     wire: bool = False  # the file has CRLF line ends
+    origin: Origin | None = None
 
     @property
     def base(self) -> str:
@@ -80,7 +83,12 @@ def add(account: AccountTxn, mailbox: MailboxTxn, incoming: Incoming) -> int:
         account.state.email_id += 1
         email_id = account.state.email_id
     bits = mailbox.keyword_bits(incoming.keywords)
+    origin = incoming.origin
+    if "\\Sent" in mailbox.record.special_use and (origin is None or not origin.sent_to):
+        origin = history_txn.sent_message(incoming.overview, origin)
     flags = incoming.flags | (FILE_IS_WIRE if incoming.wire else 0)
+    if origin is not None:
+        flags |= HAS_ORIGIN
     message = (
         uid,
         account.modseq,
@@ -101,6 +109,8 @@ def add(account: AccountTxn, mailbox: MailboxTxn, incoming: Incoming) -> int:
         write.put(dbs.overview, key, incoming.overview)
     else:
         mailbox.replace(found, message)
+    if origin is not None:
+        history_txn.put(mailbox, message, origin)
     path = (write.get(dbs.file, key) or b"").decode()
     if path != shown_path(path, incoming.flags, bits):
         show_later(write, key, incoming.flags, bits)
@@ -249,17 +259,29 @@ def copy(
         overview = write.get(dbs.overview, KEY_AMU.pack(account.id, source.id, message[0]))
         bits = message[M_KEYWORDS]
         words = tuple(name for i, name in enumerate(names) if bits >> i & 1) if bits else ()
+        flags = message[M_FLAGS] & FLAG_MASK
+        origin = None
+        if message[M_FLAGS] & HAS_ORIGIN:
+            origin = history_txn.get(source, message[0])
+        if origin is not None:
+            judged = source.verdict(bits) is not None
+            place = relocated(origin, target.id, is_judged=judged)
+            origin = place.origin
+            flags &= ~int(Flag.SEEN) if place.is_unread else FLAG_MASK
+            if place.is_wanted:
+                words = (*words, "$NotJunk")
         incoming = Incoming(
             path=duplicate.path,
             received=message[3],
             zone=message[9],
             size=message[M_SIZE],
             overview=overview or b"",
-            flags=message[M_FLAGS] & FLAG_MASK,
+            flags=flags,
             keywords=words,
             email_id=message[M_EMAIL_ID],
             thread_id=message[M_THREAD_ID],
             wire=bool(message[M_FLAGS] & FILE_IS_WIRE),
+            origin=origin,
         )
         uids.append(add(account, target, incoming))
     if uids:

@@ -15,6 +15,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from mox.store.account import Account
+    from mox.store.origin import Origin
     from mox.store.spool import Spool
 
 AccountId = NewType("AccountId", int)
@@ -43,7 +44,7 @@ class Flag(IntFlag):
 
 
 # A message's hot record is a plain tuple, because commands walk over 100,000 of them.
-# M_FLAGS holds Flag bits; bits above 0x7FFF are the store's own: mask with FLAG_MASK.
+# M_FLAGS holds Flag bits; bits above FLAG_MASK are the store's own.
 MessageTuple = tuple[int, int, int, int, int, int, int, int, int, int]
 M_UID = 0
 M_MODSEQ = 1
@@ -55,7 +56,7 @@ M_THREAD_ID = 6
 M_SIZE = 7  # RFC822.SIZE: octets in wire form
 M_FLAGS = 8
 M_ZONE = 9  # of INTERNALDATE, minutes east of UTC
-FLAG_MASK = 0x7FFF
+FLAG_MASK = 0x3FFF
 
 
 class Mailbox(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +89,12 @@ class FlagOp(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One recipient of a delivery. `prefix` holds the added header fields in wire form."""
+    """One recipient of a delivery. `prefix` holds the added header fields in wire form.
+
+    origin: what the reputation of senders needs; its mailboxes are filled in. destined: the
+    mailbox that it would have gone to, created when missing. most: a mailbox with so many
+    messages takes no more (ErrorKind.LIMIT); 0 for no limit.
+    """
 
     account: Account
     mailbox: str  # created when missing
@@ -97,6 +103,9 @@ class Target:
     flags: Flag = Flag.NONE
     keywords: tuple[str, ...] = ()
     quota: int = 0  # octets, 0 = no limit
+    origin: Origin | None = None
+    destined: str = ""
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ KEYED_MESSAGE: Final = struct.Struct(">8xIQQqqQQIHh4x")
 
 # Bit of M_FLAGS: the file's lines end in CRLF already (dropped in by another program).
 FILE_IS_WIRE: Final = 0x8000
+# Bit of M_FLAGS: there is an origin.Origin for the message.
+HAS_ORIGIN: Final = 0x4000
 
 
 def pack_message(message: MessageTuple) -> bytes:

@@ -14,14 +14,16 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import gevent
+import msgspec
 
 from mox import logfmt
 from mox.message import index_facts
-from mox.store import maildir, mailfiles, messages, records
-from mox.store.account_txn import AccountTxn
+from mox.store import arrivals, maildir, mailfiles, messages, records
+from mox.store.account_txn import AccountTxn, MailboxTxn
 from mox.store.committer import WriteTxn
 from mox.store.durable import FileWrite, space_error, write_all
 from mox.store.errors import ErrorKind, Moved, StoreError
+from mox.store.history import is_known_reject
 from mox.store.model import (
     Appended,
     ChangeKind,
@@ -155,6 +157,7 @@ class _Plan:
     index: int
     target: Target
     mailbox_id: MailboxId
+    destined: int  # id of target.destined, 0 when there is none
     directory: str
     file: FileWrite
     incoming: messages.Incoming
@@ -179,6 +182,7 @@ def _plan(
 ) -> _Plan | None:
     account = target.account
     try:
+        destined = account.open_mailbox(target.destined)[0] if target.destined else 0
         mailbox_id, directory = account.open_mailbox(target.mailbox)
         path = _initial_path(prepared.base, target.flags)
         file = _file(store, directory, path, prepared)
@@ -197,7 +201,7 @@ def _plan(
         int(target.flags),
         target.keywords,
     )
-    return _Plan(index, target, mailbox_id, directory, file, incoming)
+    return _Plan(index, target, mailbox_id, destined, directory, file, incoming)
 
 
 def _renamed(prepared: _Prepared) -> _Prepared:
@@ -223,9 +227,10 @@ def _deliver_one(plan: _Plan, write: WriteTxn) -> Delivered | StoreError:
         raise Moved(e.text) from e  # removed: it is made again
     try:
         messages.check_quota(account, plan.incoming.size, plan.target.quota)
+        incoming = _with_origin(plan, account, mailbox)
     except StoreError as e:
         return e
-    uid = messages.add(account, mailbox, plan.incoming)
+    uid = messages.add(account, mailbox, incoming)
     account.log(ChangeKind.ADDED, mailbox, ((uid, uid),))
     sub = plan.incoming.path[:3]
     mailbox.note_own_files(sub, write.mtimes.get(f"{plan.directory}/{sub}"))
@@ -237,6 +242,22 @@ def _deliver_one(plan: _Plan, write: WriteTxn) -> Delivered | StoreError:
         account.modseq,
         plan.incoming.path,
     )
+
+
+def _with_origin(plan: _Plan, account: AccountTxn, mailbox: MailboxTxn) -> messages.Incoming:
+    """Complete the facts about the sender with the mailboxes; count the arrival."""
+    target, write = plan.target, account.write
+    if 0 < target.most <= mailbox.state.messages:
+        raise StoreError(ErrorKind.LIMIT, f"mailbox has {target.most} messages already")
+    if target.origin is None:
+        return plan.incoming
+    origin = msgspec.structs.replace(
+        target.origin, mailbox_orig=mailbox.id, mailbox_destined=plan.destined
+    )
+    if origin.is_reject and is_known_reject(write.txn, write.dbs, account.id, mailbox.id, origin):
+        raise StoreError(ErrorKind.EXISTS, "the message is there already")
+    arrivals.count(write, account.id, origin.networks, plan.incoming.size, plan.incoming.received)
+    return replace(plan.incoming, origin=origin)
 
 
 def _deliver_plans(store: Store, plans: Sequence[_Plan]) -> list[Delivered | StoreError]:
@@ -396,11 +417,18 @@ def _copy_txn(
 
 
 def expunge_txn(
-    account_id: int, mailbox_id: MailboxId, uids: Sequence[int] | None, write: WriteTxn
+    account_id: int,
+    mailbox_id: MailboxId,
+    uids: Sequence[int] | None,
+    deleted_only: bool,
+    write: WriteTxn,
 ) -> tuple[list[tuple[int, str]], ModSeq]:
     account = AccountTxn(write, account_id)
     mailbox = account.mailbox(mailbox_id)
-    files = messages.expunge_deleted(account, mailbox, uids)
+    if deleted_only:
+        files = messages.expunge_deleted(account, mailbox, uids)
+    else:
+        files = messages.expunge(account, mailbox, messages.select(mailbox, uids))
     modseq = account.modseq if files else ModSeq(0)
     account.save()
     return files, modseq

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from mox.serving.networks import endpoint, is_this_host, network_keys
+from mox.networks import endpoint, is_this_host, network_keys
 
 
 @pytest.mark.parametrize(
