@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mox.imap.acl import NEW_RIGHTS
 from mox.imap.state import State
 
 _ALWAYS = ("IMAP4rev2", "IMAP4rev1", "SASL-IR", "LITERAL+", "ENABLE", "ID", "IDLE")
@@ -17,7 +18,8 @@ _AFTER_LOGIN = (
     *("NAMESPACE", "CHILDREN", "UNSELECT", "UIDPLUS", "MOVE", "MULTIAPPEND", "BINARY"),
     *("ESEARCH", "SEARCHRES", "WITHIN", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT"),
     *("LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE"),
-    *("QUOTA", "QUOTA=RES-STORAGE"),
+    *("QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX", "QUOTASET"),
+    *("ACL", f"RIGHTS={NEW_RIGHTS}", "LIST-MYRIGHTS", "COMPRESS=DEFLATE", "UNAUTHENTICATE"),
 )
 
 # Mechanisms that show the password to whoever listens.

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
+from mox.imap.acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from mox.imap.fetchatt import FetchAttribute
 from mox.imap.searchkeys import SearchKey
 from mox.imap.sequence import SequenceSet
@@ -184,6 +185,7 @@ class ListReturn(Enum):
     SUBSCRIBED = "SUBSCRIBED"
     CHILDREN = "CHILDREN"
     SPECIAL_USE = "SPECIAL-USE"
+    MYRIGHTS = "MYRIGHTS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,20 @@ class Idle:
 
 
 @dataclass(frozen=True, slots=True)
+class Compress:
+    """COMPRESS DEFLATE: the only algorithm there is."""
+
+    name: ClassVar[str] = "COMPRESS"
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthenticate:
+    name: ClassVar[str] = "UNAUTHENTICATE"
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
 class GetQuota:
     name: ClassVar[str] = "GETQUOTA"
     tag: str
@@ -254,6 +270,16 @@ class GetQuotaRoot:
     name: ClassVar[str] = "GETQUOTAROOT"
     tag: str
     mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota:
+    """`limits`: resource names in upper case, with their limits."""
+
+    name: ClassVar[str] = "SETQUOTA"
+    tag: str
+    root: str
+    limits: tuple[tuple[str, int], ...]
 
 
 # ---- selected ----------------------------------------------------------------------------------
@@ -381,8 +407,16 @@ Command = (
     | Namespace
     | Status
     | Idle
+    | Compress
+    | Unauthenticate
     | GetQuota
     | GetQuotaRoot
+    | SetQuota
+    | MyRights
+    | GetAcl
+    | SetAcl
+    | DeleteAcl
+    | ListRights
     | Check
     | Close
     | Unselect

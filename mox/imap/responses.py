@@ -146,6 +146,28 @@ def quota(root: str, resources: Iterable[tuple[str, int, int]]) -> bytes:
     return b"* QUOTA " + name + b" " + strings.parenthesised(triples) + b"\r\n"
 
 
+def myrights(name: str, rights: str, *, utf8: bool = False) -> bytes:
+    return b"* MYRIGHTS " + _words(strings.mailbox(name, utf8=utf8), rights) + b"\r\n"
+
+
+def acl(name: str, entries: Iterable[tuple[str, str]], *, utf8: bool = False) -> bytes:
+    """`entries`: identifiers with their rights (RFC 4314 §3.6)."""
+    words = [word for entry in entries for word in entry]
+    return b"* ACL " + _words(strings.mailbox(name, utf8=utf8), *words) + b"\r\n"
+
+
+def listrights(
+    name: str, identifier: str, required: str, optional: Sequence[str] = (), *, utf8: bool = False
+) -> bytes:
+    """The rights that always go together with an identifier, and those that can be given."""
+    start = strings.mailbox(name, utf8=utf8)
+    return b"* LISTRIGHTS " + _words(start, identifier, required, *optional) + b"\r\n"
+
+
+def _words(start: bytes, *words: str) -> bytes:
+    return b" ".join([start, *(strings.astring(word.encode("utf-8")) for word in words)])
+
+
 # ---- search results ----------------------------------------------------------------------------
 
 

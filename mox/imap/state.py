@@ -6,6 +6,7 @@ TRANSITIONS (state × event). Rules of this file: no wire syntax, no mailbox dat
     not authenticated ──authenticated──▶ authenticated ──selected──▶ selected
                                               ▲────────deselected───────┘
     every state ──logout──▶ logout            selected ──selected──▶ selected
+    authenticated ──unauthenticated──▶ not authenticated
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Happening(Enum):
     AUTHENTICATED = "authenticated"  # LOGIN or AUTHENTICATE succeeded, or PREAUTH
     SELECTED = "selected"  # SELECT or EXAMINE succeeded
     DESELECTED = "deselected"  # CLOSE, UNSELECT, a failed SELECT, or the mailbox was deleted
+    UNAUTHENTICATED = "unauthenticated"  # UNAUTHENTICATE: back to the beginning
     LOGOUT = "logout"  # LOGOUT, BYE or the connection is gone
 
 
@@ -46,6 +48,8 @@ _NOT_AUTHENTICATED = ("STARTTLS", "AUTHENTICATE", "LOGIN")
 _AUTHENTICATED = (
     *("ENABLE", "SELECT", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE"),
     *("LIST", "LSUB", "NAMESPACE", "STATUS", "APPEND", "IDLE", "GETQUOTA", "GETQUOTAROOT"),
+    *("SETQUOTA", "COMPRESS", "UNAUTHENTICATE"),
+    *("MYRIGHTS", "GETACL", "SETACL", "DELETEACL", "LISTRIGHTS"),
 )
 _SELECTED = (
     *("CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "SEARCH", "FETCH", "STORE", "COPY", "MOVE"),
@@ -66,6 +70,7 @@ TRANSITIONS: dict[tuple[State, Happening], State] = {
     (State.AUTHENTICATED, Happening.SELECTED): State.SELECTED,
     # A failed SELECT leaves no mailbox selected, wherever it was given.
     (State.AUTHENTICATED, Happening.DESELECTED): State.AUTHENTICATED,
+    (State.AUTHENTICATED, Happening.UNAUTHENTICATED): State.NOT_AUTHENTICATED,
     (State.AUTHENTICATED, Happening.LOGOUT): State.LOGOUT,
     (State.SELECTED, Happening.SELECTED): State.SELECTED,
     (State.SELECTED, Happening.DESELECTED): State.AUTHENTICATED,
@@ -99,6 +104,9 @@ class Session:
     def happened(self, happening: Happening, *, read_only: bool = False) -> None:
         """Move on. A pair that TRANSITIONS lacks is a bug of the caller: KeyError."""
         self._state = TRANSITIONS[self._state, happening]
+        if happening is Happening.UNAUTHENTICATED:
+            # RFC 8437 §3: what ENABLE has switched on is off again.
+            self._enabled = frozenset()
         self.read_only = read_only and self._state is State.SELECTED
 
     def enabled(self, feature: Feature) -> bool:

@@ -1,6 +1,7 @@
-"""Commands after login that are not about one mailbox: ENABLE, NAMESPACE, quotas.
+"""Commands after login that are not about one mailbox.
 
-RFC 9051 §6.3.1, §6.3.10; RFC 9208.
+ENABLE, NAMESPACE (RFC 9051 §6.3.1, §6.3.10), quotas (RFC 9208), COMPRESS (RFC 4978),
+UNAUTHENTICATE (RFC 8437).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # RFC 9208 §5.1: storage is counted in units of so many octets.
 _UNIT = 1024
+# How many messages a mailbox can have, and mailboxes an account: uids and ids are 32 bits wide.
+_NUMBERS = 2**32 - 1
 
 
 def cmd_enable(session: Session, command: commands.Enable) -> Done:
@@ -34,6 +37,21 @@ def cmd_enable(session: Session, command: commands.Enable) -> Done:
 def cmd_namespace(session: Session, _: commands.Namespace) -> Done:
     session.write(responses.namespace())
     return Done("namespace done")
+
+
+def cmd_compress(session: Session, _: commands.Compress) -> Done:
+    if session.compression is not None:
+        # RFC 4978 §3
+        raise Refusal("compression is active already", codes.COMPRESSIONACTIVE)
+    session.then = session.start_compression
+    return Done("compression begins now")
+
+
+def cmd_unauthenticate(session: Session, _: commands.Unauthenticate) -> Done:
+    session.log_out()
+    # RFC 8437 §3: the answer is the last that is compressed.
+    session.then = session.end_compression
+    return Done("unauthenticate done")
 
 
 def cmd_getquota(session: Session, command: commands.GetQuota) -> Done:
@@ -54,5 +72,18 @@ def _write_quota(session: Session) -> None:
     account = account_of(session)
     limit = session.service.quota(account.name)
     if limit:
-        used = -(-account.usage().octets // _UNIT)
-        session.write(responses.quota("", [("STORAGE", used, -(-limit // _UNIT))]))
+        usage = account.usage()
+        resources = [
+            ("STORAGE", -(-usage.octets // _UNIT), -(-limit // _UNIT)),
+            # RFC 9208 §5.2, §5.3: nobody sets limits for these, the numbers end there.
+            ("MESSAGE", usage.messages, _NUMBERS),
+            ("MAILBOX", len(account.mailboxes()), _NUMBERS),
+        ]
+        session.write(responses.quota("", resources))
+
+
+def cmd_setquota(_session: Session, command: commands.SetQuota) -> Done:
+    if command.root:
+        raise Refusal("no such quota root", codes.NONEXISTENT)
+    # RFC 9208 §4.1.3: limits are the administrator's, who sets them in the configuration.
+    raise Refusal("limits are set by the administrator", codes.NOPERM)

@@ -50,10 +50,13 @@ def begin_idle(session: Session, tag: str) -> None:
     session.idling = Idling(tag, time.monotonic())
 
 
-def idle(session: Session, idling: Idling, resume: Resume) -> Parked:
-    """Tell what is new, then park until something happens."""
+def idle(session: Session, idling: Idling, resume: Resume) -> Parked | None:
+    """Tell what is new, then park until something happens; None: there is more to read."""
     session.tell(expunge=True)
     session.flush()
+    if session.has_input:
+        session.receive(0)
+        return None
     session.shrink()
     left_s = idling.since + COMMAND_TIMEOUT_S - time.monotonic()
     return Parked(resume, left_s, session.wake)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mox.imap import responses
+from mox.imap.commands import ListReturn
 from mox.imap.listing import ListEntry, MailboxInfo, list_entries, lsub_entries
 from mox.imapd.answer import Done
 from mox.imapd.describe import status_line
+from mox.imapd.rights import rights_line
 from mox.imapd.selected import account_of
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ def cmd_list(session: Session, command: commands.List) -> Done:
     infos = [MailboxInfo(mailbox.name, mailbox.special_use) for mailbox in mailboxes.values()]
     for entry in list_entries(command, infos, account.subscriptions()):
         session.write(_line(session, entry))
+        if ListReturn.MYRIGHTS in command.returns and entry.name in mailboxes:
+            # RFC 8440 §3
+            session.write(rights_line(session, entry.name))
         # RFC 5819 §2: STATUS follows its LIST line, for mailboxes that can be selected.
         if command.status and entry.name in mailboxes:
             mailbox = mailboxes[entry.name]

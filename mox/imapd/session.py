@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mox import logfmt
 from mox.imap import codes, responses
+from mox.imap.deflate import Compression, DeflateError
 from mox.imap.framing import Reader
 from mox.imap.limits import LIMITS, LIMITS_BEFORE_LOGIN
 from mox.imap.state import Feature, Happening
 from mox.imap.state import Session as ProtocolState
+from mox.imapd.pace import Pace
 from mox.imapd.updates import known_updates, updates
 from mox.serving.connection import ConnectionLost, ConnectionTimeout, Wake
 from mox.serving.login import Client
@@ -59,6 +61,7 @@ class Session:
     cached: the message that was fetched from last. finished: the running command is the last.
     then: to be done when the running command's OK has been sent.
     bad_commands: those in a row that made no sense. idling: the IDLE that is running.
+    user: the name that was logged in with. compression: set once COMPRESS is in force.
     """
 
     __slots__ = (
@@ -68,6 +71,7 @@ class Session:
         "account",
         "bad_commands",
         "cached",
+        "compression",
         "conn",
         "feed",
         "finished",
@@ -77,6 +81,7 @@ class Session:
         "service",
         "state",
         "then",
+        "user",
         "view",
         "wake",
     )
@@ -84,12 +89,14 @@ class Session:
     def __init__(self, service: Service, conn: Connection) -> None:
         self.service = service
         self.conn = conn
-        self.log = logfmt.logger("imapserver").bind(cid=conn.cid, remote_ip=conn.remote_ip)
+        self.log = self._logger()
         self.reader = Reader(LIMITS_BEFORE_LOGIN)
         self.state = ProtocolState()
         self._login: LoginSession | None = None
         self.account: Account | None = None
         self.feed: Feed | None = None
+        self.user = ""
+        self.compression: Compression | None = None
         self.wake = Wake()
         self.view: View | None = None
         self.cached: Message | None = None
@@ -99,6 +106,9 @@ class Session:
         self.then: Callable[[], None] | None = None
         self._out: list[bytes] = []
         self._size = 0
+
+    def _logger(self) -> logfmt.Logger:
+        return logfmt.logger("imapserver").bind(cid=self.conn.cid, remote_ip=self.conn.remote_ip)
 
     # ---- writing
 
@@ -119,7 +129,18 @@ class Session:
         if self._out:
             out, self._out, self._size = self._out, [], 0
             timeout_s = LOGIN_TIMEOUT_S if self.account is None else SEND_TIMEOUT_S
-            self.conn.send(out[0] if len(out) == 1 else b"".join(out), timeout_s)
+            data = out[0] if len(out) == 1 else b"".join(out)
+            if self.compression is None:
+                self.conn.send(data, timeout_s)
+            else:
+                self._send_compressed(self.compression, data, timeout_s)
+
+    def _send_compressed(self, compression: Compression, data: bytes, timeout_s: float) -> None:
+        pace = Pace()
+        for start in range(0, len(data), _BATCH):
+            self.conn.send(compression.compress(data[start : start + _BATCH]), timeout_s)
+            if start:
+                pace()
 
     # ---- reading
 
@@ -130,10 +151,36 @@ class Session:
     def receive(self, timeout_s: float, *, idle: bool = False) -> None:
         """Wait for octets and give them to the reader. Raises ConnectionLost at their end."""
         self.flush()
+        compression = self.compression
+        if compression is not None and compression.pending:
+            self._inflate(compression)
+            return
         data = self.conn.recv(timeout_s, idle=idle)
         if not data:
             raise ConnectionLost("client closed the connection")
-        self.reader.feed(data)
+        if compression is None:
+            self.reader.feed(data)
+        else:
+            compression.feed(data)
+            self._inflate(compression)
+
+    def _inflate(self, compression: Compression) -> None:
+        try:
+            self.reader.feed(compression.read())
+        except DeflateError as e:
+            raise ConnectionLost(str(e)) from e
+
+    @property
+    def has_input(self) -> bool:
+        """Whether receive() has something without waiting for the client."""
+        return self.compression is not None and self.compression.pending
+
+    def start_compression(self) -> None:
+        """From here on both directions are compressed, also what the client sent already."""
+        self.compression = Compression()
+        rest = self.reader.take_rest()
+        if rest:
+            self.compression.feed(rest)
 
     def next_event(self) -> Event:
         """The next event within a command."""
@@ -176,13 +223,33 @@ class Session:
         """Make a connection that guesses passwords wait, and one that knew it no longer."""
         self.conn.slow = self.login.is_slow
 
-    def logged_in(self, account: Account) -> None:
+    def logged_in(self, account: Account, user: str) -> None:
         """Enter the authenticated state."""
         self.account = account
+        self.user = user
         self.feed = self.service.feeds.join(account, self)
         self.reader.limits = LIMITS
         self.state.happened(Happening.AUTHENTICATED)
         self.log = self.log.bind(account=account.name)
+
+    def log_out(self) -> None:
+        """Go back to where the connection began, but for TLS (RFC 8437 §3)."""
+        if self.view is not None:
+            self.deselect()
+        if self.feed is not None:
+            self.service.feeds.leave(self.feed, self)
+            self.feed = None
+        self.account = None
+        self.user = ""
+        self._login = None
+        self.state.happened(Happening.UNAUTHENTICATED)
+        self.reader.limits = LIMITS_BEFORE_LOGIN
+        self.reader.utf8 = False
+        self.log = self._logger()
+
+    def end_compression(self) -> None:
+        """What the client sends after this is plain again."""
+        self.compression = None
 
     # ---- the selected mailbox
 
@@ -251,6 +318,8 @@ class Session:
         self.cached = None
         if self.account is not None:
             self._login = None
+        if self.compression is not None:
+            self.compression.rest()
         if self.view is not None:
             self.view.shrink()
 

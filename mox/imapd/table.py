@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Never
 
-from mox.imap import commands
+from mox.imap import acl, commands
 from mox.imapd import (
     any_state,
     authenticated,
@@ -13,6 +13,7 @@ from mox.imapd import (
     flagging,
     listing,
     mailboxes,
+    rights,
     search,
     selecting,
     transfer,
@@ -36,6 +37,14 @@ HANDLERS: dict[type[commands.Command], Callable[[Session, Never], Done]] = {
     commands.Namespace: authenticated.cmd_namespace,
     commands.GetQuota: authenticated.cmd_getquota,
     commands.GetQuotaRoot: authenticated.cmd_getquotaroot,
+    commands.SetQuota: authenticated.cmd_setquota,
+    commands.Compress: authenticated.cmd_compress,
+    commands.Unauthenticate: authenticated.cmd_unauthenticate,
+    acl.MyRights: rights.cmd_myrights,
+    acl.GetAcl: rights.cmd_getacl,
+    acl.SetAcl: rights.cmd_setacl,
+    acl.DeleteAcl: rights.cmd_deleteacl,
+    acl.ListRights: rights.cmd_listrights,
     commands.Select: selecting.cmd_select,
     commands.Close: selecting.cmd_close,
     commands.Unselect: selecting.cmd_unselect,

@@ -97,4 +97,4 @@ def _conclude(session: Session, step: Step) -> None:
             raise bad(step.text)
         raise Refusal(step.text, _CODES[step.reason])
     assert isinstance(step, LoggedIn)
-    session.logged_in(session.service.store.account(step.account))
+    session.logged_in(session.service.store.account(step.account), step.login_address)

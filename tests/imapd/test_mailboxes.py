@@ -180,9 +180,11 @@ def test_quota(site: Site) -> None:
     site.add(b"x" * 1030, user="small")
     assert client.ok("getquotaroot inbox") == [
         '* QUOTAROOT INBOX ""',
-        '* QUOTA "" (STORAGE 2 5)',
+        '* QUOTA "" (STORAGE 2 5 MESSAGE 1 4294967295 MAILBOX 6 4294967295)',
     ]
-    assert client.ok('getquota ""') == ['* QUOTA "" (STORAGE 2 5)']
+    assert client.ok('getquota ""') == [
+        '* QUOTA "" (STORAGE 2 5 MESSAGE 1 4294967295 MAILBOX 6 4294967295)'
+    ]
     assert client.no("getquota other").startswith("[NONEXISTENT] ")
 
 

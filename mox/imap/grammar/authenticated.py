@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mox.imap.commands import (
+    Compress,
     Create,
     Delete,
     Enable,
@@ -13,9 +14,11 @@ from mox.imap.commands import (
     Qresync,
     Rename,
     Select,
+    SetQuota,
     Status,
     StatusItem,
     Subscribe,
+    Unauthenticate,
     Unsubscribe,
 )
 from mox.imap.grammar.cursor import MAX_NUMBER64, Cursor, unique
@@ -174,6 +177,18 @@ def idle(cursor: Cursor, tag: str) -> Idle:
     return Idle(tag)
 
 
+# RFC 4978 §4: compress = "COMPRESS" SP algorithm; algorithm = "DEFLATE"
+def compress(cursor: Cursor, tag: str) -> Compress:
+    cursor.space()
+    if cursor.word("an algorithm") != "DEFLATE":
+        cursor.fail("unknown compression algorithm")
+    return Compress(tag)
+
+
+def unauthenticate(cursor: Cursor, tag: str) -> Unauthenticate:
+    return Unauthenticate(tag)
+
+
 def getquota(cursor: Cursor, tag: str) -> GetQuota:
     cursor.space()
     return GetQuota(tag, cursor.unicode(cursor.astring("a quota root"), "quota root"))
@@ -182,3 +197,18 @@ def getquota(cursor: Cursor, tag: str) -> GetQuota:
 def getquotaroot(cursor: Cursor, tag: str) -> GetQuotaRoot:
     cursor.space()
     return GetQuotaRoot(tag, mailbox(cursor))
+
+
+# RFC 9208 §7: setquota = "SETQUOTA" SP quota-root-name SP setquota-list
+def setquota(cursor: Cursor, tag: str) -> SetQuota:
+    cursor.space()
+    root = cursor.unicode(cursor.astring("a quota root"), "quota root")
+    cursor.space()
+    limits = cursor.parenthesised(lambda: _resource_limit(cursor), empty=True)
+    return SetQuota(tag, root, unique(limits))
+
+
+def _resource_limit(cursor: Cursor) -> tuple[str, int]:
+    resource = cursor.atom("a resource").upper()
+    cursor.space()
+    return resource, cursor.number(MAX_NUMBER64)

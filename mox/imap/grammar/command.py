@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from mox.imap.commands import Command
-from mox.imap.grammar import any_state, authenticated, list_, selected, unauthenticated
+from mox.imap.grammar import acl, any_state, authenticated, list_, selected, unauthenticated
 from mox.imap.grammar.cursor import Cursor, SyntaxFailure
 
 # RFC 9051 §9: tag = 1*<any ASTRING-CHAR except "+">
@@ -36,6 +36,14 @@ COMMANDS: dict[str, Callable[[Cursor, str], Command]] = {
     "IDLE": authenticated.idle,
     "GETQUOTA": authenticated.getquota,
     "GETQUOTAROOT": authenticated.getquotaroot,
+    "SETQUOTA": authenticated.setquota,
+    "COMPRESS": authenticated.compress,
+    "UNAUTHENTICATE": authenticated.unauthenticate,
+    "MYRIGHTS": acl.myrights,
+    "GETACL": acl.getacl,
+    "SETACL": acl.setacl,
+    "DELETEACL": acl.deleteacl,
+    "LISTRIGHTS": acl.listrights,
     "CHECK": selected.check,
     "CLOSE": selected.close,
     "UNSELECT": selected.unselect,
