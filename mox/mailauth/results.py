@@ -130,8 +130,10 @@ class DMARCRecord:
 class DMARCResult:
     """The evaluation for one From domain.
 
-    rejects: the policy in force (after `sp`, `np`, `t`) asks for reject or quarantine and the
-    message did not pass. Sampling (pct) is applied by whoever decides, with its own randomness.
+    rejects: the policy in force asks for reject or quarantine, is not under test (`t`), and the
+    message did not pass. Of these messages the policy is for `percent` in a hundred: the lots are
+    drawn by whoever decides, with its own randomness.
+    organizational_domain: as far as it had to be found out; with the tree walk it often has not.
     """
 
     status: DMARCStatus
@@ -143,6 +145,7 @@ class DMARCResult:
     aligned_spf: bool = False
     aligned_dkim: bool = False
     rejects: bool = False
+    percent: int = 100  # less only under RFC 7489
     problem: str = ""
     authentic: bool = False
 
