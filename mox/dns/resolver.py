@@ -94,15 +94,19 @@ class Resolver:
             return f"cannot use {server or path}: {e or type(e).__name__}: name a name server"
         return ""
 
-    def query(self, name: str, rdtype: str) -> Answer:
-        """Look up an absolute name (A-labels, with or without last dot). Never raises."""
+    def query(self, name: str, rdtype: str, timeout_s: float | None = None) -> Answer:
+        """Look up an absolute name (A-labels, with or without last dot). Never raises.
+
+        `timeout_s` shortens the time limit of the resolver.
+        """
         name = name.rstrip(".").lower()
         key = (name, rdtype)
         cached = self._cache.get(key)
         now = self._clock()
         if cached is not None and cached[0] > now:
             return cached[1]
-        answer = self._ask(name, rdtype)
+        limit_s = self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
+        answer = self._ask(name, rdtype, limit_s)
         if answer.status is not Status.TEMPORARY and answer.ttl > 0:
             if len(self._cache) >= _CACHE_ENTRIES:
                 self._evict(now)
@@ -116,7 +120,7 @@ class Resolver:
             for key in list(self._cache)[: _CACHE_ENTRIES // 2]:
                 del self._cache[key]
 
-    def _ask(self, name: str, rdtype: str) -> Answer:
+    def _ask(self, name: str, rdtype: str, timeout_s: float) -> Answer:
         if self._problem:
             return Answer(Status.TEMPORARY, error=self._problem)
         try:
@@ -125,7 +129,7 @@ class Resolver:
             return Answer(Status.NXDOMAIN)  # not a name that can exist
         kind = dns.rdatatype.from_text(rdtype)
         try:
-            response = ask(self._servers, qname, kind, self._timeout_s)
+            response = ask(self._servers, qname, kind, timeout_s)
             chain = response.resolve_chaining()  # type: ignore[attr-defined]
         except (ExchangeFailed, dns.exception.DNSException) as e:
             return Answer(Status.TEMPORARY, error=f"{name} {rdtype}: {e or type(e).__name__}")

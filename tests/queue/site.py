@@ -79,7 +79,7 @@ class Names:
     broken: set[str] = field(default_factory=set)
     queries: list[tuple[str, str]] = field(default_factory=list)
 
-    def query(self, name: str, rdtype: str) -> Answer:
+    def query(self, name: str, rdtype: str, timeout_s: float | None = None) -> Answer:
         self.queries.append((name, rdtype))
         if name in self.broken:
             return Answer(Status.TEMPORARY, error="broken")

@@ -126,7 +126,7 @@ class FakeResolver:
     records: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()
 
-    def query(self, name: str, rdtype: str) -> Answer:
+    def query(self, name: str, rdtype: str, timeout_s: float | None = None) -> Answer:
         if name in self.broken:
             return Answer(Status.TEMPORARY, error="broken")
         texts = self.records.get((name, rdtype))
