@@ -27,6 +27,7 @@ setup(
         "dkimpy>=1.1.8",
         "dnspython>=2.9",
         "gevent>=26.9",
+        "google-re2>=1.1.20251105",
         "gunicorn>=27",
         "idna>=3.20",
         "lmdb>=3.0",

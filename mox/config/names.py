@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from mox import patterns
 from mox.address import AddressError, Domain, parse_domain, parse_localpart
 from mox.config.report import Scope
 
@@ -83,20 +84,9 @@ def check_localpart(scope: Scope, text: str, field: str, *, ascii_only: bool = F
     return localpart
 
 
-def compile_pattern(text: str) -> re.Pattern[str]:
-    """Compile a regular expression of a configuration field. Raises ValueError."""
-    # The reference's syntax is RE2. What would silently mean something else here is refused.
-    if "[[:" in text or "[:^" in text:
-        raise ValueError("classes such as [[:alpha:]] are not supported")
-    try:
-        return re.compile(text.replace("\\z", "\\Z"))
-    except (re.error, OverflowError, RecursionError) as err:
-        raise ValueError(f"bad regular expression: {err}") from err
-
-
 def check_pattern(scope: Scope, text: str, *field: str | int) -> None:
     """Report a regular expression that does not compile."""
     try:
-        compile_pattern(text)
+        patterns.check(text)
     except ValueError as err:
         scope.error(str(err), *field)

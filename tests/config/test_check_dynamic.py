@@ -128,8 +128,8 @@ RULES: list[tuple[str, sconf.Plain, str]] = [
     ),
     (
         f"{ACCOUNT}/AutomaticJunkFlags",
-        {"Enabled": "true", "NeutralMailboxRegexp": "[[:alpha:]]"},
-        "Accounts.mjl.AutomaticJunkFlags.NeutralMailboxRegexp: classes such as",
+        {"Enabled": "true", "NeutralMailboxRegexp": "(?=a)"},
+        "Accounts.mjl.AutomaticJunkFlags.NeutralMailboxRegexp: bad regular expression: invalid",
     ),
     (
         f"{ACCOUNT}/AutomaticJunkFlags",
