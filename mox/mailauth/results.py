@@ -31,7 +31,7 @@ class DKIMStatus(StrEnum):
     NONE = "none"
     PASS = "pass"
     FAIL = "fail"
-    POLICY = "policy"  # it verifies, but we do not accept such signatures
+    POLICY = "policy"  # signs too little for us to rely on, so it was not looked at further
     NEUTRAL = "neutral"
     TEMPERROR = "temperror"
     PERMERROR = "permerror"
@@ -157,7 +157,8 @@ class ARCResult:
     status: ARCStatus
     instance: int = 0
     sealers: tuple[Domain, ...] = ()
-    oldest_pass: int = 0  # RFC 8617 §5.2: the AMS of this instance and all later ones verify
+    # RFC 8617 §5.2: the message signatures of this instance and all later ones verify; 0: of all.
+    oldest_pass: int = 0
     problem: str = ""
 
 

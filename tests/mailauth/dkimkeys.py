@@ -1,0 +1,73 @@
+"""Keys and messages for tests of DKIM, and signatures made by hand, field by field."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+ED25519 = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+NOW = 1_800_000_000
+
+MESSAGE = b"""From: a@example.org
+To: b@example.net
+Subject: Hello
+
+Text  of two
+lines.
+"""
+
+
+@cache
+def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, bits)
+
+
+def record(key: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey, tags: str = "v=DKIM1; ") -> str:
+    """The key record, its p= after the given tags."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        octets = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return f"{tags}k=ed25519; p={base64.b64encode(octets).decode()}"
+    octets = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return f"{tags}p={base64.b64encode(octets).decode()}"
+
+
+def handmade(
+    changes: Mapping[str, str | None] | None = None,
+    *,
+    message: bytes = MESSAGE,
+    key: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey = ED25519,
+) -> bytes:
+    """Return the message with a simple/simple signature whose tags are changed, None: left out.
+
+    The signature fits whatever the tags say, so that nothing but them is what is wrong.
+    """
+    header, _, body = message.partition(b"\n\n")
+    body_hash = hashlib.sha256(body.replace(b"\n", b"\r\n")).digest()
+    tags: dict[str, str | None] = {
+        "v": "1",
+        "a": "ed25519-sha256" if isinstance(key, ed25519.Ed25519PrivateKey) else "rsa-sha256",
+        "d": "example.org",
+        "s": "sel",
+        "h": "From:To:Subject",
+        "bh": base64.b64encode(body_hash).decode(),
+        **(changes or {}),
+    }
+    text = "; ".join(f"{name}={value}" for name, value in tags.items() if value is not None)
+    field = f"DKIM-Signature: {text}; b=".encode()
+    fields = {line.partition(b":")[0].lower(): line for line in header.split(b"\n")}
+    names = (tags["h"] or "").lower().encode().split(b":")
+    # pop: each field counts once, however often it is listed.
+    signed = b"".join(fields.pop(name) + b"\r\n" for name in names if name in fields) + field
+    digest = hashlib.sha256(signed).digest()
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        signature = key.sign(digest)
+    else:
+        signature = key.sign(signed, PKCS1v15(), SHA256())
+    return field + base64.b64encode(signature) + b"\n" + message
