@@ -117,7 +117,8 @@ class _Append:
     def store(self) -> Done:
         """Store what came in, all or nothing."""
         assert self._mailbox is not None, "else refused"
-        appended = self._account.append(self._mailbox.id, self.messages, self._quota)
+        marks = self.session.service.marks(self._account.name)
+        appended = self._account.append(self._mailbox.id, self.messages, self._quota, marks)
         view = self.session.view
         if view is not None and view.mailbox_id == self._mailbox.id:
             view.own.append(appended.modseq)

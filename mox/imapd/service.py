@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mox.delivery import content
 from mox.imapd.feed import Feeds
 
 if TYPE_CHECKING:
     from mox.config.account import Account as AccountConfig
+    from mox.junk.mailboxflags import MailboxFlags
     from mox.serving.context import Context
     from mox.serving.login import Authenticator
     from mox.store import Store
@@ -40,3 +42,8 @@ class Service:
         config = self.account_config(account)
         own = 0 if config is None else config.quota_message_size
         return max(own or self.ctx.config.static.quota_message_size, 0)
+
+    def marks(self, account: str) -> MailboxFlags | None:
+        """The junk flags that messages get from the mailbox they enter."""
+        config = self.account_config(account)
+        return None if config is None else content.marks(config)

@@ -38,7 +38,8 @@ def cmd_copy(session: Session, command: commands.Copy) -> Done:
         return Done("nothing to copy")
     account = account_of(session)
     quota = session.service.quota(account.name)
-    copied = account.copy(view.mailbox_id, uids, target.id, quota)
+    marks = session.service.marks(account.name)
+    copied = account.copy(view.mailbox_id, uids, target.id, quota, marks)
     _note_own(view, copied)
     if not copied.source_uids:
         return Done("messages are gone", codes.EXPUNGEISSUED)
@@ -51,7 +52,8 @@ def cmd_move(session: Session, command: commands.Move) -> Done:
     target = _destination(session, command.mailbox)
     if not uids:
         return Done("nothing to move")
-    moved = account_of(session).move(view.mailbox_id, uids, target.id)
+    account = account_of(session)
+    moved = account.move(view.mailbox_id, uids, target.id, session.service.marks(account.name))
     _note_own(view, moved)
     if not moved.source_uids:
         return Done("messages are gone", codes.EXPUNGEISSUED)

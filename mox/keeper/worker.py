@@ -8,10 +8,10 @@ from collections.abc import Callable
 import gevent
 
 from mox import logfmt
-from mox.metrics import PANICS
+from mox.keeper import training
+from mox.keeper.border import guarded
 from mox.serving.context import Context
 from mox.store import Store, housekeeping
-from mox.store.errors import StoreError
 from mox.store.mirror import Resting, mirror_flags
 
 log = logfmt.logger("keeper")
@@ -34,6 +34,7 @@ def run(ctx: Context) -> None:
         gevent.spawn(_every, MINUTE_S, lambda: _each_minute(store)),
         gevent.spawn(_intents_loop, store),
         gevent.spawn(_after_start, store),
+        gevent.spawn(training.loop, ctx),
     ]
     ctx.ready()
     ctx.stopping.wait()
@@ -47,7 +48,7 @@ def _mirror_loop(store: Store) -> None:
     resting: Resting = {}
     while True:
         gevent.sleep(MIRROR_S)
-        _guarded(lambda: mirror_flags(store, resting))
+        guarded(lambda: mirror_flags(store, resting))
 
 
 def _intents_loop(store: Store) -> None:
@@ -55,13 +56,13 @@ def _intents_loop(store: Store) -> None:
     before = housekeeping.pending_intents(store)
     while True:
         gevent.sleep(INTENT_AGE_S)
-        _guarded(lambda seen=before: housekeeping.finish_intents(store, seen))  # type: ignore[misc]
+        guarded(lambda seen=before: housekeeping.finish_intents(store, seen))  # type: ignore[misc]
         before = housekeeping.pending_intents(store)
 
 
 def _after_start(store: Store) -> None:
     """What a crash may have left: files without entry, and the reverse."""
-    _guarded(lambda: _sweep(store, everything=True))
+    guarded(lambda: _sweep(store, everything=True))
     _every(SWEEP_S, lambda: _sweep(store, everything=False))
 
 
@@ -84,15 +85,4 @@ def _each_minute(store: Store) -> None:
 def _every(seconds: float, work: Callable[[], None]) -> None:
     while True:
         gevent.sleep(seconds)
-        _guarded(work)
-
-
-def _guarded(work: Callable[[], object]) -> None:
-    """The border of a job: a failure of one turn must not end the loop."""
-    try:
-        work()
-    except (StoreError, OSError) as e:
-        log.error("housekeeping failed, will be tried again", err=e)
-    except Exception:
-        PANICS.labels("keeper").inc()
-        log.exception("unexpected error in housekeeping")
+        guarded(work)

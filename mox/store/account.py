@@ -43,6 +43,7 @@ from mox.store.records import FILE_IS_WIRE
 from mox.store.watch import FileWatch
 
 if TYPE_CHECKING:
+    from mox.junk.mailboxflags import MailboxFlags
     from mox.store.credentials import Credentials
     from mox.store.store import Store
 
@@ -270,9 +271,15 @@ class Account:
 
     # ---- messages
 
-    def append(self, mailbox_id: MailboxId, new: Sequence[NewMessage], quota: int = 0) -> Appended:
-        """Add messages in one operation, all or none."""
-        return writing.append(self, mailbox_id, new, quota)
+    def append(
+        self,
+        mailbox_id: MailboxId,
+        new: Sequence[NewMessage],
+        quota: int = 0,
+        marks: MailboxFlags | None = None,
+    ) -> Appended:
+        """Add messages in one operation, all or none. marks: rules for their junk flags."""
+        return writing.append(self, mailbox_id, new, quota, marks)
 
     def store_flags(
         self,
@@ -297,12 +304,23 @@ class Account:
         return self.store.committer.write(change)
 
     def copy(
-        self, source: MailboxId, uids: Sequence[int], target: MailboxId, quota: int = 0
+        self,
+        source: MailboxId,
+        uids: Sequence[int],
+        target: MailboxId,
+        quota: int = 0,
+        marks: MailboxFlags | None = None,
     ) -> Copied:
-        return writing.copy(self, source, uids, target, quota, move=False)
+        return writing.copy(self, source, uids, target, quota, marks, move=False)
 
-    def move(self, source: MailboxId, uids: Sequence[int], target: MailboxId) -> Copied:
-        return writing.copy(self, source, uids, target, 0, move=True)
+    def move(
+        self,
+        source: MailboxId,
+        uids: Sequence[int],
+        target: MailboxId,
+        marks: MailboxFlags | None = None,
+    ) -> Copied:
+        return writing.copy(self, source, uids, target, 0, marks, move=True)
 
     def expunge(self, mailbox_id: MailboxId, uids: Sequence[int] | None = None) -> Expunged:
         """Remove messages with \\Deleted, of `uids` or of the whole mailbox."""

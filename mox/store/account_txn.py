@@ -10,7 +10,8 @@ import os
 import time
 from collections.abc import Iterable
 
-from mox.store import history_txn, maildir, records
+from mox.junk.mailboxflags import JUNK_KEYWORD, NOT_JUNK_KEYWORD, MailboxFlags, Mark
+from mox.store import history_txn, maildir, records, words
 from mox.store.committer import WriteTxn
 from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.model import (
@@ -27,7 +28,6 @@ from mox.store.model import (
     MessageTuple,
     ModSeq,
 )
-from mox.store.origin import JUNK_KEYWORDS, NOT_JUNK_KEYWORDS
 from mox.store.reading import range_items
 from mox.store.records import (
     HAS_ORIGIN,
@@ -80,6 +80,8 @@ class MailboxTxn:
         write = self.account.write
         write.txn.put(self.key, records.pack_message(message), db=write.dbs.message)
         self._count(message, 1)
+        if message[M_KEYWORDS]:
+            self._train_later(message[0], 0, message[M_KEYWORDS])
 
     def replace(self, old: MessageTuple, new: MessageTuple) -> None:
         txn, db = self.account.write.txn, self.account.write.dbs.message
@@ -87,8 +89,10 @@ class MailboxTxn:
         txn.put(self.key, records.pack_message(new), db=db)
         self._count_flags(old, -1)
         self._count_flags(new, 1)
-        if new[M_FLAGS] & HAS_ORIGIN and old[M_KEYWORDS] != new[M_KEYWORDS]:
-            history_txn.reclassify(self, old, new)
+        if old[M_KEYWORDS] != new[M_KEYWORDS]:
+            if new[M_FLAGS] & HAS_ORIGIN:
+                history_txn.reclassify(self, old, new)
+            self._train_later(new[0], old[M_KEYWORDS], new[M_KEYWORDS])
 
     def remove(self, message: MessageTuple) -> None:
         """Take away the record with all that hangs on its uid; the caller sees to the file."""
@@ -100,6 +104,14 @@ class MailboxTxn:
         for db in (dbs.file, dbs.overview, dbs.mirror):
             write.txn.delete(key, db=db)
         self._count(message, -1)
+        if message[M_KEYWORDS]:
+            self._train_later(message[0], message[M_KEYWORDS], 0)
+
+    def _train_later(self, uid: int, old_bits: int, new_bits: int) -> None:
+        """Leave work for the content filter when the junk flags now say something else."""
+        if self.verdict(old_bits) is not self.verdict(new_bits):
+            write = self.account.write
+            write.put(write.dbs.training, KEY_AMU.pack(self.account.id, self.id, uid), b"")
 
     def _count(self, message: MessageTuple, sign: int) -> None:
         size = message[M_SIZE] * sign
@@ -146,6 +158,22 @@ class MailboxTxn:
             bits |= 1 << table.index(lower)
         return bits
 
+    def marked(self, bits: int, marks: MailboxFlags | None) -> int:
+        """Keyword bits of a message that enters the mailbox, with the junk flags for that."""
+        mark = marks.mark(self.record.name, self.record.special_use) if marks else None
+        if mark is None:
+            return bits
+        bits &= ~(self._junk | self._not_junk)
+        if mark is Mark.NONE:
+            return bits
+        keyword = JUNK_KEYWORD if mark is Mark.JUNK else NOT_JUNK_KEYWORD
+        try:
+            return bits | self.keyword_bits((keyword,))
+        except StoreError as e:
+            if e.kind is not ErrorKind.LIMIT:
+                raise
+            return bits  # no room for more keywords: the message is worth more than its mark
+
     def set_record(self, **changes: object) -> None:
         fields = {name: getattr(self.record, name) for name in self.record.__struct_fields__}
         self.record = records.MailboxRecord(**(fields | changes))
@@ -153,13 +181,7 @@ class MailboxTxn:
         self._find_verdicts()
 
     def _find_verdicts(self) -> None:
-        self._junk = self._not_junk = 0
-        for i, word in enumerate(self.record.keywords):
-            lower = word.lower()
-            if lower in JUNK_KEYWORDS:
-                self._junk |= 1 << i
-            elif lower in NOT_JUNK_KEYWORDS:
-                self._not_junk |= 1 << i
+        self._junk, self._not_junk = words.junk_bits(self.record.keywords)
 
     def verdict(self, keywords: int) -> bool | None:
         """Whether the user called a message with these keyword bits junk; None: no word of it."""

@@ -53,6 +53,11 @@ DATABASES = {
     "retired_until": "time u64, id → empty",
     "sent_log": "a, time u64, n → recipient",
     "sent_to": "a, recipient → time u64 of the first message",
+    "junk_state": "a → words.JunkState: totals of the content filter",
+    "word": "a token → ham u32, spam u32: trained messages with that token",
+    "trained": "a m u → words.Trained: as what a message was trained, and its tokens",
+    "training": "a m u → empty: messages whose trained state may differ from the wanted one",
+    "subjectpass": "a address → key of subjectpass tokens for that recipient",
 }
 
 
@@ -71,6 +76,7 @@ class Databases:
     file: lmdb._Database
     history: lmdb._Database
     intent: lmdb._Database
+    junk_state: lmdb._Database
     log: lmdb._Database
     mailbox: lmdb._Database
     mailbox_name: lmdb._Database
@@ -88,9 +94,13 @@ class Databases:
     retired_until: lmdb._Database
     sent_log: lmdb._Database
     sent_to: lmdb._Database
+    subjectpass: lmdb._Database
     subscription: lmdb._Database
     touched: lmdb._Database
+    trained: lmdb._Database
+    training: lmdb._Database
     vanished: lmdb._Database
+    word: lmdb._Database
 
     def __init__(self, env: lmdb.Environment) -> None:
         self.env = env

@@ -32,6 +32,7 @@ from mox.store.origin import relocated
 from mox.store.records import FILE_IS_WIRE, HAS_ORIGIN, KEY_A, KEY_AMU, KEYED_MESSAGE
 
 if TYPE_CHECKING:
+    from mox.junk.mailboxflags import MailboxFlags
     from mox.store.committer import WriteTxn
     from mox.store.origin import Origin
 
@@ -67,8 +68,15 @@ def check_quota(account: AccountTxn, octets: int, quota: int) -> None:
         raise StoreError(ErrorKind.OVER_QUOTA, f"account over maximum total size {quota}")
 
 
-def add(account: AccountTxn, mailbox: MailboxTxn, incoming: Incoming) -> int:
+def add(
+    account: AccountTxn,
+    mailbox: MailboxTxn,
+    incoming: Incoming,
+    marks: MailboxFlags | None = None,
+) -> int:
     """Give the message a uid and its records. The caller logs ADDED.
+
+    marks: rules for the junk flags of what enters the mailbox.
 
     A scan may have met the file before us, and taken it in with what its name shows: then it
     keeps its uid and gets all else.
@@ -82,7 +90,7 @@ def add(account: AccountTxn, mailbox: MailboxTxn, incoming: Incoming) -> int:
     if not email_id:
         account.state.email_id += 1
         email_id = account.state.email_id
-    bits = mailbox.keyword_bits(incoming.keywords)
+    bits = mailbox.marked(mailbox.keyword_bits(incoming.keywords), marks)
     origin = incoming.origin
     if "\\Sent" in mailbox.record.special_use and (origin is None or not origin.sent_to):
         origin = history_txn.sent_message(incoming.overview, origin)
@@ -216,12 +224,23 @@ def expunge(
         record = records.ExpungedRecord(when, base, wire, target)
         write.put(dbs.expunged, key, records.encode(record))
         mailbox.remove(message)
+        if target is not None:
+            _move_trained(write, key, KEY_AMU.pack(account.id, *target))
         files.append((uid, path))
     if files:
         account.log(ChangeKind.EXPUNGED, mailbox, records.ranges(uid for uid, _ in files))
         # Should we end before the files are put away, the next look finds them.
         mailbox.state.new_mtime = mailbox.state.cur_mtime = 0
     return files
+
+
+def _move_trained(write: WriteTxn, key: bytes, target: bytes) -> None:
+    """What was learnt from a message goes along with it, so that it is not read again."""
+    trained = write.get(write.dbs.trained, key)
+    if trained is not None:
+        write.put(write.dbs.trained, target, trained)
+        write.delete(write.dbs.trained, key)
+        write.put(write.dbs.training, target, b"")
 
 
 def expunge_deleted(
@@ -243,9 +262,15 @@ class Duplicate:
 
 
 def copy(
-    account: AccountTxn, source: MailboxTxn, target: MailboxTxn, duplicates: Sequence[Duplicate]
+    account: AccountTxn,
+    source: MailboxTxn,
+    target: MailboxTxn,
+    duplicates: Sequence[Duplicate],
+    marks: MailboxFlags | None = None,
 ) -> list[int]:
     """Give the linked files records in `target`, with the sources' present flags.
+
+    marks: as for add().
 
     Raises Moved when a source is gone, so that the caller looks again.
     """
@@ -260,7 +285,7 @@ def copy(
         bits = message[M_KEYWORDS]
         words = tuple(name for i, name in enumerate(names) if bits >> i & 1) if bits else ()
         flags = message[M_FLAGS] & FLAG_MASK
-        origin = None
+        rules, origin = marks, None
         if message[M_FLAGS] & HAS_ORIGIN:
             origin = history_txn.get(source, message[0])
         if origin is not None:
@@ -269,7 +294,7 @@ def copy(
             origin = place.origin
             flags &= ~int(Flag.SEEN) if place.is_unread else FLAG_MASK
             if place.is_wanted:
-                words = (*words, "$NotJunk")
+                words, rules = (*words, "$NotJunk"), None
         incoming = Incoming(
             path=duplicate.path,
             received=message[3],
@@ -283,7 +308,7 @@ def copy(
             wire=bool(message[M_FLAGS] & FILE_IS_WIRE),
             origin=origin,
         )
-        uids.append(add(account, target, incoming))
+        uids.append(add(account, target, incoming, rules))
     if uids:
         account.log(ChangeKind.ADDED, target, records.ranges(uids))
     return uids

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NewType
 import msgspec
 
 if TYPE_CHECKING:
+    from mox.junk.mailboxflags import MailboxFlags
     from mox.store.account import Account
     from mox.store.origin import Origin
     from mox.store.spool import Spool
@@ -106,6 +107,7 @@ class Target:
     origin: Origin | None = None
     destined: str = ""
     most: int = 0
+    marks: MailboxFlags | None = None  # junk flags that follow from the mailbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from mox.store.model import (
 from mox.store.spool import MEMORY_LIMIT, Spool
 
 if TYPE_CHECKING:
+    from mox.junk.mailboxflags import MailboxFlags
     from mox.store.account import Account
     from mox.store.store import Store
 
@@ -230,7 +231,7 @@ def _deliver_one(plan: _Plan, write: WriteTxn) -> Delivered | StoreError:
         incoming = _with_origin(plan, account, mailbox)
     except StoreError as e:
         return e
-    uid = messages.add(account, mailbox, incoming)
+    uid = messages.add(account, mailbox, incoming, plan.target.marks)
     account.log(ChangeKind.ADDED, mailbox, ((uid, uid),))
     sub = plan.incoming.path[:3]
     mailbox.note_own_files(sub, write.mtimes.get(f"{plan.directory}/{sub}"))
@@ -278,7 +279,11 @@ def _deliver_plans(store: Store, plans: Sequence[_Plan]) -> list[Delivered | Sto
 
 
 def append(
-    account: Account, mailbox_id: MailboxId, new: Sequence[NewMessage], quota: int
+    account: Account,
+    mailbox_id: MailboxId,
+    new: Sequence[NewMessage],
+    quota: int,
+    marks: MailboxFlags | None,
 ) -> Appended:
     """Add messages in one operation: all get in, with one modseq, or none (RFC 3502)."""
     store = account.store
@@ -294,7 +299,7 @@ def append(
             _file(store, directory, each.path, ready)
             for each, ready in zip(incoming, prepared, strict=True)
         ]
-        change = partial(_append_txn, account.id, mailbox_id, directory, incoming, quota)
+        change = partial(_append_txn, account.id, mailbox_id, directory, incoming, quota, marks)
         try:
             return store.committer.write(change, files)
         except Moved:
@@ -319,12 +324,13 @@ def _append_txn(
     directory: str,
     incoming: Sequence[messages.Incoming],
     quota: int,
+    marks: MailboxFlags | None,
     write: WriteTxn,
 ) -> Appended:
     account = AccountTxn(write, account_id)
     mailbox = account.mailbox_in(mailbox_id, directory, (each.path for each in incoming))
     messages.check_quota(account, sum(each.size for each in incoming), quota)
-    uids = tuple(messages.add(account, mailbox, each) for each in incoming)
+    uids = tuple(messages.add(account, mailbox, each, marks) for each in incoming)
     account.log(ChangeKind.ADDED, mailbox, records.ranges(uids))
     mailbox.note_own_files("cur", write.mtimes.get(f"{directory}/cur"))
     account.save()
@@ -340,6 +346,7 @@ def copy(
     uids: Sequence[int],
     target_id: MailboxId,
     quota: int,
+    marks: MailboxFlags | None,
     *,
     move: bool,
 ) -> Copied:
@@ -363,7 +370,7 @@ def copy(
         if not duplicates:
             return Copied(account.uidvalidity(target_id), (), (), ModSeq(0))
         change = partial(
-            _copy_txn, account.id, source_id, target_id, target_dir, duplicates, quota, move
+            _copy_txn, account.id, source_id, target_id, target_dir, duplicates, quota, marks, move
         )
         try:
             result, files_gone = account.store.committer.write(change, files)
@@ -392,6 +399,7 @@ def _copy_txn(
     target_dir: str,
     duplicates: Sequence[messages.Duplicate],
     quota: int,
+    marks: MailboxFlags | None,
     move: bool,
     write: WriteTxn,
 ) -> tuple[Copied, list[str]]:
@@ -400,7 +408,7 @@ def _copy_txn(
     target = account.mailbox_in(target_id, target_dir, (d.path for d in duplicates))
     if not move:
         messages.check_quota(account, sum(d.source[7] for d in duplicates), quota)
-    dest_uids = messages.copy(account, source, target, duplicates)
+    dest_uids = messages.copy(account, source, target, duplicates, marks)
     source_uids = tuple(duplicate.source[0] for duplicate in duplicates)
     gone: list[str] = []
     if move:

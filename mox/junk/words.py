@@ -1,0 +1,53 @@
+"""Words of a text, for the content filter: those that can come again, in order.
+
+A word is a run of letters and digits, in lower case. Not kept are short ones, numbers, and what
+looks made up by a program (identifiers, hashes): they would fill the index and never come again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# The longest token in octets of UTF-8: an index key has room for it after the account's id.
+MAX_TOKEN_OCTETS = 500
+
+# An apostrophe before a letter ends the word (don't, l'heure); all others are trimmed or within.
+_APOSTROPHE = re.compile(r"'(?=[^\W\d_])")
+_WORD = re.compile(r"[^\W_]++(?:'++[^\W_]++)*+")
+_RANDOM = re.compile(r"[b-df-hj-np-tv-z2-9]{6}")
+_DIGIT = re.compile(r"\d")
+_HEX = re.compile(r"[\da-f]+")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text that are kept, in order of appearance. Linear time."""
+    text = text.lower()
+    if "'" in text:
+        text = _APOSTROPHE.sub(" ", text)
+    found = _WORD.findall(text)
+    kept = {word for word in set(found) if _is_kept(word)}
+    return [word for word in found if word in kept]
+
+
+def grams(kept: list[str], count: int) -> Iterator[str]:
+    """Each `count` words that follow each other, joined by a space."""
+    return map(" ".join, zip(*(kept[i:] for i in range(count)), strict=False))
+
+
+def _is_kept(word: str) -> bool:
+    octets = len(word) if word.isascii() else len(word.encode("utf-8", "replace"))
+    if not 2 < octets <= MAX_TOKEN_OCTETS:
+        return False
+    if octets == len(word) and octets >= 6 and _RANDOM.search(word):
+        return False
+    return word.isalpha() or not _looks_numeric(word)
+
+
+def _looks_numeric(word: str) -> bool:
+    """Digits alone, four digits anywhere, or three among hexadecimal ones."""
+    if word.isdecimal():
+        return True
+    word = word.removeprefix("0x")
+    digits = len(_DIGIT.findall(word))
+    return digits >= 4 or (digits == 3 and _HEX.fullmatch(word) is not None)
