@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
 
+from dns.rdata import Rdata
 from dns.rdtypes.ANY.TXT import TXT
 
 from mox.address import Domain
@@ -94,7 +95,7 @@ def find_record(resolver: Resolver, domain: Domain) -> Lookup:
     answer = resolver.query(f"_dmarc.{domain.ascii}", "TXT")
     if answer.status is Status.TEMPORARY:
         return Lookup(domain, Found.TEMPORARY, problem=answer.error)
-    texts = [text for text in map(_text, answer.records) if is_record(text)]
+    texts = [text for text in map(txt_record, answer.records) if is_record(text)]
     if len(texts) != 1:
         # RFC 9989 §4.10 step 2, RFC 7489 §6.6.3: with several records all are discarded.
         found = Found.SEVERAL if texts else Found.NONE
@@ -115,8 +116,8 @@ def find_record(resolver: Resolver, domain: Domain) -> Lookup:
     return Lookup(domain, Found.RECORD, record, record.public_suffix, text, "", answer.authentic)
 
 
-def _text(record: object) -> str:
-    """The strings of a TXT record as one (RFC 9989 §4.5); what is not ASCII comes escaped."""
+def txt_record(record: Rdata) -> str:
+    """Return a TXT record as one string (RFC 9989 §4.5); what is not ASCII comes escaped."""
     assert isinstance(record, TXT)
     return b"".join(record.strings).decode("ascii", "backslashreplace")
 
