@@ -25,6 +25,7 @@ EXPUNGEISSUED = b"EXPUNGEISSUED"
 HASCHILDREN = b"HASCHILDREN"
 INUSE = b"INUSE"
 LIMIT = b"LIMIT"
+METADATA_TOOMANY = b"METADATA TOOMANY"
 NONEXISTENT = b"NONEXISTENT"
 NOPERM = b"NOPERM"
 NOTSAVED = b"NOTSAVED"
@@ -57,6 +58,16 @@ def modified(numbers: Sequence[int]) -> bytes:
 
 def highestmodseq(modseq: int) -> bytes:
     return b"HIGHESTMODSEQ %d" % modseq
+
+
+def metadata_longentries(octets: int) -> bytes:
+    """The largest value that was left out (RFC 5464 §4.2.1)."""
+    return b"METADATA LONGENTRIES %d" % octets
+
+
+def metadata_maxsize(octets: int) -> bytes:
+    """The largest value that an entry can have (RFC 5464 §4.3)."""
+    return b"METADATA MAXSIZE %d" % octets
 
 
 def permanentflags(flags: tuple[str, ...]) -> bytes:

@@ -18,6 +18,7 @@ from typing import ClassVar
 
 from mox.imap.acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from mox.imap.fetchatt import FetchAttribute
+from mox.imap.metadata import Entries, GetMetadata, SetMetadata
 from mox.imap.searchkeys import SearchKey
 from mox.imap.sequence import SequenceSet
 
@@ -212,6 +213,7 @@ class List:
     returns: frozenset[ListReturn] = frozenset()
     status: tuple[StatusItem, ...] = ()
     extended: bool = False
+    metadata: Entries | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,6 +414,8 @@ Command = (
     | GetQuota
     | GetQuotaRoot
     | SetQuota
+    | GetMetadata
+    | SetMetadata
     | MyRights
     | GetAcl
     | SetAcl

@@ -16,6 +16,7 @@ from typing import Literal
 
 from mox.imap import codes, strings
 from mox.imap.commands import StatusItem
+from mox.imap.metadata import Value
 from mox.imap.sequence import Range, format_set, format_split
 
 Condition = Literal["OK", "NO", "BAD"]
@@ -162,6 +163,31 @@ def listrights(
     """The rights that always go together with an identifier, and those that can be given."""
     start = strings.mailbox(name, utf8=utf8)
     return b"* LISTRIGHTS " + _words(start, identifier, required, *optional) + b"\r\n"
+
+
+def metadata(name: str, values: Iterable[tuple[str, Value | None]], *, utf8: bool = False) -> bytes:
+    """Entries with their values, NIL for those that have none (RFC 5464 §4.4.1)."""
+    words = [
+        strings.astring(entry.encode("utf-8")) + b" " + _value(value) for entry, value in values
+    ]
+    return b"* METADATA " + _annotated(name, utf8) + b" " + strings.parenthesised(words) + b"\r\n"
+
+
+def metadata_changed(name: str, entries: Iterable[str], *, utf8: bool = False) -> bytes:
+    """Entries that have changed, without values (RFC 5464 §4.4.2)."""
+    return b"* METADATA " + _words(_annotated(name, utf8), *entries) + b"\r\n"
+
+
+def _annotated(name: str, utf8: bool) -> bytes:
+    return strings.mailbox(name, utf8=utf8) if name else b'""'
+
+
+def _value(value: Value | None) -> bytes:
+    if value is None:
+        return strings.NIL
+    if value.binary:
+        return strings.literal_start(len(value.octets), binary=True) + value.octets
+    return strings.string(value.octets)
 
 
 def _words(start: bytes, *words: str) -> bytes:

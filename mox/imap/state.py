@@ -41,6 +41,7 @@ class Feature(Enum):
     UTF8_ACCEPT = "UTF8=ACCEPT"
     CONDSTORE = "CONDSTORE"
     QRESYNC = "QRESYNC"
+    METADATA = "METADATA"
 
 
 _ANY = ("CAPABILITY", "NOOP", "LOGOUT", "ID")
@@ -48,7 +49,7 @@ _NOT_AUTHENTICATED = ("STARTTLS", "AUTHENTICATE", "LOGIN")
 _AUTHENTICATED = (
     *("ENABLE", "SELECT", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE"),
     *("LIST", "LSUB", "NAMESPACE", "STATUS", "APPEND", "IDLE", "GETQUOTA", "GETQUOTAROOT"),
-    *("SETQUOTA", "COMPRESS", "UNAUTHENTICATE"),
+    *("SETQUOTA", "COMPRESS", "UNAUTHENTICATE", "GETMETADATA", "SETMETADATA"),
     *("MYRIGHTS", "GETACL", "SETACL", "DELETEACL", "LISTRIGHTS"),
 )
 _SELECTED = (
@@ -148,6 +149,11 @@ class Session:
     @property
     def condstore(self) -> bool:
         return Feature.CONDSTORE in self._enabled
+
+    @property
+    def metadata(self) -> bool:
+        """Whether the client wants to hear of changed annotations (RFC 5464 §4.1)."""
+        return Feature.METADATA in self._enabled
 
     @property
     def qresync(self) -> bool:

@@ -9,6 +9,7 @@ from mox.imap.commands import ListReturn
 from mox.imap.listing import ListEntry, MailboxInfo, list_entries, lsub_entries
 from mox.imapd.answer import Done
 from mox.imapd.describe import status_line
+from mox.imapd.metadata import metadata_line
 from mox.imapd.rights import rights_line
 from mox.imapd.selected import account_of
 
@@ -30,6 +31,10 @@ def cmd_list(session: Session, command: commands.List) -> Done:
         if command.status and entry.name in mailboxes:
             mailbox = mailboxes[entry.name]
             session.write(status_line(session, mailbox, command.status))
+        if command.metadata is not None and entry.name in mailboxes:
+            # RFC 9590 §3
+            mailbox = mailboxes[entry.name]
+            session.write(metadata_line(session, mailbox.name, mailbox.id, command.metadata))
     return Done("list done")
 
 

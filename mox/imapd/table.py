@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Never
 
 from mox.imap import acl, commands
+from mox.imap import metadata as metadatacommands
 from mox.imapd import (
     any_state,
     authenticated,
@@ -13,6 +14,7 @@ from mox.imapd import (
     flagging,
     listing,
     mailboxes,
+    metadata,
     rights,
     search,
     selecting,
@@ -40,6 +42,8 @@ HANDLERS: dict[type[commands.Command], Callable[[Session, Never], Done]] = {
     commands.SetQuota: authenticated.cmd_setquota,
     commands.Compress: authenticated.cmd_compress,
     commands.Unauthenticate: authenticated.cmd_unauthenticate,
+    metadatacommands.GetMetadata: metadata.cmd_getmetadata,
+    metadatacommands.SetMetadata: metadata.cmd_setmetadata,
     acl.MyRights: rights.cmd_myrights,
     acl.GetAcl: rights.cmd_getacl,
     acl.SetAcl: rights.cmd_setacl,

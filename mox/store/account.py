@@ -14,6 +14,7 @@ import gevent
 
 from mox.store import maildir, mailfiles, messages, sync, writing
 from mox.store.account_txn import AccountTxn
+from mox.store.annotations import copy_annotations
 from mox.store.committer import WriteTxn
 from mox.store.durable import space_error
 from mox.store.errors import ErrorKind, MessageGone, Moved, StoreError
@@ -213,6 +214,7 @@ class Account:
             return self._infos(self._folders.rename(mailbox_id, new))
         made = self._folders.create(new)
         self.move(mailbox_id, list(self.uids(mailbox_id)), made[-1])
+        copy_annotations(self, mailbox_id, made[-1])
         return self._infos(made)
 
     def subscribe(self, name: str) -> None:

@@ -302,6 +302,7 @@ class AccountTxn:
         uids: tuple[tuple[int, int], ...] = (),
         name: str = "",
         old_name: str = "",
+        entries: tuple[str, ...] = (),
     ) -> None:
         """Note a change in the log; it gives the mailbox this operation's modseq."""
         modseq = self.modseq
@@ -309,7 +310,7 @@ class AccountTxn:
         if mailbox is not None:
             mailbox_id = mailbox.id
             mailbox.state.modseq = modseq
-        self._changes.append(Change(kind, modseq, mailbox_id, uids, name, old_name))
+        self._changes.append(Change(kind, modseq, mailbox_id, uids, name, old_name, entries))
         if kind is ChangeKind.EXPUNGED:
             key = KEY_AMQ.pack(self.id, mailbox_id, modseq)
             self.write.put(self.write.dbs.vanished, key, records.pack_ranges(uids))

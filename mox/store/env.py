@@ -42,6 +42,7 @@ DATABASES = {
     "arrivals": "a, day u32, network → arrivals.COUNTERS",
     "expunged": "a m u → records.ExpungedRecord, kept a while for sessions that still show it",
     "log": "a q → list of model.Change",
+    "annotation": "a m entry → annotations.Annotation; m 0 for those of the whole account",
     "vanished": "a m q → uid ranges",
     "touched": "u64 → accounts changed by that commit",
     "intent": "a m → records.Intent: a directory operation that a crash may have cut short",
@@ -67,6 +68,7 @@ class Databases:
     __slots__ = ("env", "handles", *DATABASES)
 
     account: lmdb._Database
+    annotation: lmdb._Database
     account_name: lmdb._Database
     account_state: lmdb._Database
     arrivals: lmdb._Database

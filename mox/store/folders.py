@@ -301,7 +301,15 @@ def remove_mailbox(account: AccountTxn, mailbox_id: MailboxId) -> None:
     write.txn.delete(mailbox.key, db=dbs.message)
     for key, _ in list(range_items(write.txn, dbs.trained, mailbox.key)):
         write.put(dbs.training, key, b"")  # to be untrained
-    for db in (dbs.file, dbs.base, dbs.overview, dbs.mirror, dbs.vanished, dbs.expunged):
+    for db in (
+        dbs.file,
+        dbs.base,
+        dbs.overview,
+        dbs.mirror,
+        dbs.vanished,
+        dbs.expunged,
+        dbs.annotation,
+    ):
         for key, _ in list(range_items(write.txn, db, mailbox.key)):
             write.delete(db, key)
     write.delete(dbs.mailbox, mailbox.key)

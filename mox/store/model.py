@@ -186,6 +186,7 @@ class ChangeKind(IntEnum):
     UNSUBSCRIBED = 8
     KEYWORDS = 9
     SPECIAL_USE = 10
+    ANNOTATED = 11
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -195,8 +196,9 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     modseq: ModSeq
     mailbox_id: MailboxId
     uids: tuple[tuple[int, int], ...] = ()  # inclusive ranges, ascending
-    name: str = ""  # of the mailbox, for kinds 4 to 8 and 10
+    name: str = ""  # of the mailbox, for kinds 4 to 8, 10 and 11
     old_name: str = ""  # MAILBOX_RENAMED
+    entries: tuple[str, ...] = ()  # ANNOTATED; of the account when mailbox_id is 0
 
 
 @dataclass(slots=True)

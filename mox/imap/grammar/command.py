@@ -6,7 +6,15 @@ import re
 from collections.abc import Callable
 
 from mox.imap.commands import Command
-from mox.imap.grammar import acl, any_state, authenticated, list_, selected, unauthenticated
+from mox.imap.grammar import (
+    acl,
+    any_state,
+    authenticated,
+    list_,
+    metadata,
+    selected,
+    unauthenticated,
+)
 from mox.imap.grammar.cursor import Cursor, SyntaxFailure
 
 # RFC 9051 §9: tag = 1*<any ASTRING-CHAR except "+">
@@ -39,6 +47,8 @@ COMMANDS: dict[str, Callable[[Cursor, str], Command]] = {
     "SETQUOTA": authenticated.setquota,
     "COMPRESS": authenticated.compress,
     "UNAUTHENTICATE": authenticated.unauthenticate,
+    "GETMETADATA": metadata.getmetadata,
+    "SETMETADATA": metadata.setmetadata,
     "MYRIGHTS": acl.myrights,
     "GETACL": acl.getacl,
     "SETACL": acl.setacl,

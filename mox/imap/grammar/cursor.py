@@ -153,10 +153,20 @@ class Cursor:
         content = found.group(1)
         return _ESCAPED.sub(rb"\1", content) if b"\\" in content else content
 
-    def _literal(self) -> bytes:
+    def maybe_literal(self) -> Literal | None:
+        """Step over a literal or literal8 if one comes next, whatever its octets."""
+        if self.peek() != b"\0":
+            return None
         literal = self.literals[self._next_literal]
         self.at += 1
         self._next_literal += 1
+        if 0 in literal.data and not literal.binary:
+            self.fail("NUL in a literal")
+        return literal
+
+    def _literal(self) -> bytes:
+        literal = self.maybe_literal()
+        assert literal is not None, "looked at by the caller"
         # RFC 9051 §9: CHAR8 is any octet but NUL; nothing here wants one in a literal8 either.
         if 0 in literal.data:
             self.fail("NUL in a literal")

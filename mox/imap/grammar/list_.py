@@ -1,7 +1,7 @@
 """LIST with its extensions, and LSUB.
 
 RFC 9051 §6.3.9, RFC 5258 (selection and return options), RFC 5819 (STATUS), RFC 6154
-(SPECIAL-USE), RFC 3501 §6.3.9 (LSUB).
+(SPECIAL-USE), RFC 9590 (METADATA), RFC 3501 §6.3.9 (LSUB).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from mox.imap.commands import List, ListPattern, ListReturn, ListSelect, Lsub, S
 from mox.imap.grammar.authenticated import status_items
 from mox.imap.grammar.cursor import Cursor
 from mox.imap.grammar.mailbox import list_pattern, reference
+from mox.imap.grammar.metadata import entries
+from mox.imap.metadata import Entries
 
 _SELECTS = {option.value: option for option in ListSelect}
 _RETURNS = {option.value: option for option in ListReturn}
@@ -29,10 +31,11 @@ def list_(cursor: Cursor, tag: str) -> List:
     patterns = _patterns(cursor)
     returns: frozenset[ListReturn] = frozenset()
     status: tuple[StatusItem, ...] = ()
+    asked: Entries | None = None
     if cursor.more():
         extended = True
-        returns, status = _return_options(cursor)
-    return List(tag, name, patterns, selection, returns, status, extended)
+        returns, status, asked = _return_options(cursor)
+    return List(tag, name, patterns, selection, returns, status, extended, asked)
 
 
 def lsub(cursor: Cursor, tag: str) -> Lsub:
@@ -69,21 +72,26 @@ def _patterns(cursor: Cursor) -> tuple[ListPattern, ...]:
     return tuple(patterns)
 
 
-def _return_options(cursor: Cursor) -> tuple[frozenset[ListReturn], tuple[StatusItem, ...]]:
+def _return_options(
+    cursor: Cursor,
+) -> tuple[frozenset[ListReturn], tuple[StatusItem, ...], Entries | None]:
     if cursor.word("RETURN") != "RETURN":
         cursor.fail("expected RETURN")
     cursor.space()
     options = cursor.parenthesised(lambda: _return_option(cursor), empty=True)
     returns = frozenset(option for option in options if isinstance(option, ListReturn))
-    status = [option for option in options if not isinstance(option, ListReturn)]
-    return returns, status[-1] if status else ()
+    status = [option for option in options if isinstance(option, tuple)]
+    asked = [option for option in options if isinstance(option, Entries)]
+    return returns, status[-1] if status else (), asked[-1] if asked else None
 
 
-def _return_option(cursor: Cursor) -> ListReturn | tuple[StatusItem, ...]:
+def _return_option(cursor: Cursor) -> ListReturn | tuple[StatusItem, ...] | Entries:
     name = cursor.word("a return option")
     if name == "STATUS":
         cursor.space()
         return status_items(cursor)
+    if name == "METADATA":
+        return entries(cursor)
     option = _RETURNS.get(name)
     if option is None:
         cursor.fail("unknown return option")
