@@ -21,6 +21,7 @@ MODULES = (
     "mox.cli.account",
     "mox.cli.queue",
     "mox.cli.config",
+    "mox.cli.dmarc",
     "mox.cli.general",
 )
 
