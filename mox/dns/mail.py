@@ -28,21 +28,27 @@ class MailHosts:
     """The hosts of a domain in the order to be tried.
 
     accepts: YES when `hosts` is not empty. NO when the domain does not exist.
-    authentic: the MX records were validated with DNSSEC.
+    authentic: the MX records, or that there are none, were validated with DNSSEC.
+    expanded: the end of the domain's CNAMEs; the domain itself when there are none.
     """
 
     accepts: Accepts
     hosts: tuple[str, ...] = ()  # A-labels, no last dot
     authentic: bool = False
     error: str = ""
+    expanded: str = ""
+    has_mx: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
+    """`expanded`: the end of the host's CNAMEs; the host itself when there are none."""
+
     status: Status
     addresses: tuple[IPv4Address | IPv6Address, ...] = ()
     authentic: bool = False
     error: str = ""
+    expanded: str = ""
 
 
 def mail_hosts(
@@ -59,7 +65,8 @@ def mail_hosts(
     if answer.status is Status.NXDOMAIN:
         return MailHosts(Accepts.NO, authentic=answer.authentic, error="no such domain")
     if answer.status is Status.NODATA:
-        return MailHosts(Accepts.YES, (answer.canonical or domain.ascii,), answer.authentic)
+        expanded = (answer.canonical or domain.ascii).lower()
+        return MailHosts(Accepts.YES, (expanded,), answer.authentic, expanded=expanded)
     pairs = [
         (int(record.preference), record.exchange.to_text(omit_final_dot=True).lower())  # type: ignore[attr-defined]
         for record in answer.records
@@ -69,7 +76,13 @@ def mail_hosts(
     chance = shuffle or random
     pairs.sort(key=lambda pair: (pair[0], chance.random()))
     hosts = dict.fromkeys(host for _, host in pairs if host not in ("", "."))
-    return MailHosts(Accepts.YES, tuple(hosts)[:_MAX_HOSTS], answer.authentic)
+    return MailHosts(
+        Accepts.YES,
+        tuple(hosts)[:_MAX_HOSTS],
+        answer.authentic,
+        expanded=(answer.canonical or domain.ascii).lower(),
+        has_mx=True,
+    )
 
 
 def host_addresses(resolver: Resolver, host: str) -> Addresses:
@@ -86,7 +99,8 @@ def host_addresses(resolver: Resolver, host: str) -> Addresses:
     )
     if found:
         authentic = all(answer.authentic for answer in answers if answer.records)
-        return Addresses(Status.OK, found[:_MAX_ADDRESSES], authentic)
+        expanded = next((a.canonical.lower() for a in answers if a.records and a.canonical), host)
+        return Addresses(Status.OK, found[:_MAX_ADDRESSES], authentic, expanded=expanded)
     for answer in answers:
         if answer.status is Status.TEMPORARY:
             return Addresses(Status.TEMPORARY, error=answer.error)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from mox.queue import metrics
-from mox.queue.policy import PLAINTEXT, TLSMode, TLSPolicy
 from mox.queue.services import Services
 from mox.queue.session import Session, SessionFailed, Setup
 from mox.queue.verdict import Verdict
@@ -17,6 +17,8 @@ from mox.serving.errors import ConnectionLost, ConnectionTimeout
 from mox.serving.stream import Stream
 from mox.tlsio.client import ClientContext
 from mox.tlsio.errors import TLSConfigError
+from mox.tlspolicy.decision import Ignored
+from mox.tlspolicy.policy import PLAINTEXT, TLSMode, TLSPolicy
 
 IP = IPv4Address | IPv6Address
 
@@ -25,47 +27,66 @@ DIAL_TIMEOUT_S: Final = 30.0
 
 
 def connect(
-    services: Services, way: Way, host: str, addresses: Sequence[IP], *, may_fall_back: bool
+    services: Services,
+    way: Way,
+    host: str,
+    addresses: Sequence[IP],
+    tls: TLSPolicy,
+    *,
+    may_fall_back: bool,
+    note: Callable[[Session], None],
 ) -> Session:
     """Begin a session with a host; `addresses` are in the order to be tried.
 
-    `may_fall_back`: where TLS is opportunistic and does not work, another connection does
-    without it. Raises SessionFailed; its verdict names the host.
+    `may_fall_back`: where the policy allows it and TLS does not work, another connection does
+    without it. `note` gets the session that the policy was tried with, as soon as it began or
+    failed. Raises SessionFailed; its verdict names the host.
     """
     try:
-        return _connect(services, way, host, addresses, way.tls)
+        return _connect(services, way, host, addresses, tls, note)
     except SessionFailed as e:
-        if not (e.tls and may_fall_back and way.tls.mode is TLSMode.OPPORTUNISTIC):
+        if not (e.tls and may_fall_back and tls.may_fall_back):
             raise
     # RFC 7435 §3: in clear is better than not at all, where nobody asked for more.
     metrics.PLAINTEXT_FALLBACKS.inc()
-    return _connect(services, way, host, addresses, PLAINTEXT)
+    if tls.mode is TLSMode.REQUIRED:
+        metrics.TLSREQUIRED_NO_IGNORED.labels(Ignored.TLS.value).inc()
+    without = replace(PLAINTEXT, lenient=tls.lenient)
+    return _connect(services, way, host, addresses, without, lambda session: None)
 
 
 def _connect(
-    services: Services, way: Way, host: str, addresses: Sequence[IP], tls: TLSPolicy
+    services: Services,
+    way: Way,
+    host: str,
+    addresses: Sequence[IP],
+    tls: TLSPolicy,
+    note: Callable[[Session], None],
 ) -> Session:
     setup = Setup(
         hostname=way.hostname,
         host=host.strip("[]"),
         tls=tls,
-        context=_context(services, tls),
+        now=services.clock(),
+        context=None if tls.mode is TLSMode.NONE else _context(services),
         auth=way.auth,
         require_8bitmime=way.require_8bitmime,
     )
     stream = _dial(services, host, addresses, way.port)
+    session = Session(stream, setup)
     try:
-        return Session.begin(stream, setup)
+        session.open()
     except SessionFailed as e:
         verdict = e.verdict.at(setup.host, stream.remote_ip, tls.mode.value)
         raise SessionFailed(verdict, tls=e.tls) from e
+    finally:
+        note(session)
+    return session
 
 
-def _context(services: Services, tls: TLSPolicy) -> ClientContext | None:
-    if tls.mode is TLSMode.NONE:
-        return None
+def _context(services: Services) -> ClientContext:
     try:
-        return services.tls_context(verify=tls.verify)
+        return services.tls_context()
     except TLSConfigError as e:
         raise SessionFailed(Verdict(error=str(e))) from e
 

@@ -21,6 +21,36 @@ REQUIRETLS_UNSUPPORTED = metrics.counter(
     "Messages with REQUIRETLS that could not go to a host.",
     ("reason",),
 )
+DESTINATIONS = metrics.counter(
+    "mox_queue_destinations_total", "Mail hosts that were to be delivered to."
+)
+DESTINATIONS_AUTHENTIC = metrics.counter(
+    "mox_queue_destinations_authentic_total",
+    "Mail hosts whose names and addresses were validated with DNSSEC.",
+)
+DANE_REQUIRED = metrics.counter(
+    "mox_queue_destination_dane_required_total", "Mail hosts that have TLSA records."
+)
+DANE_UNVERIFIED = metrics.counter(
+    "mox_queue_destination_dane_starttlsunverified_total",
+    "Mail hosts whose TLSA records cannot be used: TLS, but whoever it is.",
+)
+TLSA_ERRORS = metrics.counter(
+    "mox_queue_destination_dane_gathertlsa_errors_total", "TLSA lookups that failed."
+)
+STS_POLICIES = metrics.counter(
+    "mox_mtastsdb_get_total", "Questions for the MTA-STS policy of a domain.", ("result",)
+)
+TLSREQUIRED_NO_IGNORED = metrics.counter(
+    "mox_queue_tlsrequiredno_ignored_total",
+    "What was passed over for messages with TLS-Required: No.",
+    ("ignored",),
+)
+VERIFICATION_IGNORED = metrics.counter(
+    "mox_smtpclient_tlsrequiredno_ignored_total",
+    "Certificates that were passed over for messages with TLS-Required: No.",
+    ("ignored",),
+)
 _DELIVERIES = metrics.histogram(
     "mox_queue_delivery_duration_seconds",
     "Time for an attempt to deliver a message.",

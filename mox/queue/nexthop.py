@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from mox.address import parse_domain
 from mox.config.transport import Route, Transport, TransportFail, TransportSMTP
-from mox.queue.policy import PLAINTEXT, TLSMode, TLSPolicy
 from mox.store.outgoing_records import Flow
+from mox.tlspolicy.policy import PLAINTEXT, TLSMode, TLSPolicy
 
 if TYPE_CHECKING:
     from mox.config import Config

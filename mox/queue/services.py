@@ -13,6 +13,7 @@ from mox.address import Domain, parse_domain
 from mox.config import outgoing_addresses
 from mox.dns import Resolver
 from mox.queue.hostsfile import HostsFile
+from mox.serving.stsfetch import PolicyFetcher, client_context, https_port
 from mox.store.outgoing import Outgoing
 from mox.tlsio.client import ClientContext
 
@@ -43,7 +44,8 @@ class Services:
         self.chance = chance or random.Random()
         self.outgoing = Outgoing(ctx.store)
         self.smtp_port = int(os.environ.get(PORT_VARIABLE) or SMTP_PORT)
-        self._contexts: dict[bool, ClientContext] = {}
+        self._tls_context: ClientContext | None = None
+        self.fetch_policy = PolicyFetcher(resolver, self.tls_context, https_port())
 
     @property
     def config(self) -> Config:
@@ -54,19 +56,14 @@ class Services:
         """The name of this server."""
         return parse_domain(self.config.static.hostname)
 
-    def tls_context(self, *, verify: bool) -> ClientContext:
-        """Return the context for connections to other servers. Raises TLSConfigError."""
-        context = self._contexts.get(verify)
-        if context is None:
-            ca = self.config.static.tls.ca
-            files = [os.fspath(self.config.dir / name) for name in ca.cert_files] if ca else []
-            context = ClientContext(
-                verify=verify,
-                ca_files=files,
-                system_ca=ca is None or ca.additional_to_system,
-            )
-            self._contexts[verify] = context
-        return context
+    def tls_context(self) -> ClientContext:
+        """Return the context for connections to other servers. Raises TLSConfigError.
+
+        It verifies certificates and lets all pass: what that means is for policies to say.
+        """
+        if self._tls_context is None:
+            self._tls_context = client_context(self.config)
+        return self._tls_context
 
     def source_for(self, ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address | None:
         """Return the address of ours to connect from; None leaves it to the system."""

@@ -1,22 +1,24 @@
 """One connection to another server: the client machine on a stream, with time limits and traces.
 
-A `Session` that exists has been greeted, has TLS as its host asks for and is logged in. It carries
-any number of transactions, one after the other, until `is_usable` is false.
+A `Session` that was opened has been greeted, has TLS as its policy asks for and is logged in. It
+carries any number of transactions, one after the other, until `is_usable` is false.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, TypeVar
+
+from cryptography.x509 import Certificate
 
 from mox import logfmt
 from mox.config.transport import SMTPAuth
 from mox.errors import MoxError
 from mox.queue import metrics
-from mox.queue.policy import TLSMode, TLSPolicy
 from mox.queue.verdict import Verdict, of_reply, short_code
 from mox.sasl.client import choose, mechanism
 from mox.serving.errors import ConnectionLost, ConnectionTimeout
@@ -40,6 +42,11 @@ from mox.smtp.clientevents import (
 from mox.smtp.extensions import Extensions
 from mox.tlsio.client import ClientContext
 from mox.tlsio.errors import TLSError
+from mox.tlsio.session import TLSSession
+from mox.tlspolicy import handshake
+from mox.tlspolicy.handshake import Checked
+from mox.tlspolicy.policy import TLSMode, TLSPolicy
+from mox.tlspolicy.report import Problem
 
 log = logfmt.logger("smtpclient")
 
@@ -48,6 +55,10 @@ CONNECTION_LIFE_S: Final = 1800.0
 QUIT_TIMEOUT_S: Final = 5.0
 # A connection is not used for new transactions after this: hosts and their addresses change.
 REUSE_S: Final = 300.0
+# Of a greeting, in reports.
+_MAX_GREETING: Final = 256
+
+_NOT_OFFERED: Final = (handshake.NOT_OFFERED,)
 
 E = TypeVar("E", Greeted, Ready, GoTLS, Authenticated, ResetDone)
 
@@ -66,18 +77,26 @@ class SessionFailed(MoxError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """How to begin a session. `host` is the name that the certificate must be for."""
+    """How to begin a session. `host` is the name that the certificate must be for.
+
+    `now`: seconds since the epoch, for what certificates say of time.
+    """
 
     hostname: str  # ours, for EHLO
     host: str
     tls: TLSPolicy
+    now: float
     context: ClientContext | None = None  # None: no TLS whatever the policy says
     auth: SMTPAuth | None = None
     require_8bitmime: bool = False
 
 
 class Session:
-    """See the module. Made by `Session.begin`."""
+    """See the module. `open` comes first.
+
+    After it, also when it failed: `tls_problems` is what went wrong with TLS itself, `checked`
+    what the server's certificates are worth, `greeting` the text of its first reply.
+    """
 
     def __init__(self, stream: Stream, setup: Setup) -> None:
         self.stream = stream
@@ -91,22 +110,23 @@ class Session:
         self._asked = self._born
         self._problem = ""  # why it ended, where we know better than the machine
         self._timed_out = False
+        self._tls_error = ""
+        self.tls_problems: tuple[Problem, ...] = ()
+        self.checked = Checked()
+        self.greeting = ""
         self._log = log.bind(host=setup.host, remote_ip=stream.remote_ip)
 
-    @classmethod
-    def begin(cls, stream: Stream, setup: Setup) -> Session:
+    def open(self) -> None:
         """Do all that comes before the first transaction; closes the stream when it fails.
 
         Raises SessionFailed.
         """
-        session = cls(stream, setup)
         try:
-            session._begin()
+            self._begin()
         except BaseException:
-            stream.close()
+            self.stream.close()
             raise
-        session._is_at_rest = True
-        return session
+        self._is_at_rest = True
 
     @property
     def extensions(self) -> Extensions:
@@ -115,6 +135,13 @@ class Session:
     @property
     def has_tls(self) -> bool:
         return self._client.has_tls
+
+    @property
+    def tls_success(self) -> bool | None:
+        """Whether TLS was agreed and good enough; None: it was neither offered nor asked for."""
+        if self.checked.failure or (self.tls_problems and self.tls_problems != _NOT_OFFERED):
+            return False
+        return True if self.has_tls else None
 
     @property
     def tls_mode(self) -> str:
@@ -137,11 +164,11 @@ class Session:
         setup = self.setup
         if setup.context is not None and setup.tls.mode is TLSMode.IMMEDIATE:
             self._handshake(setup.context)
-        self._expect(Greeted)
+        self.greeting = " ".join(self._expect(Greeted).reply.lines)[:_MAX_GREETING]
         self._hello()
         if self._wants_starttls():
             self._starttls()
-            self._hello()
+            self._hello_again()
         if setup.auth is not None:
             self._authenticate(setup.auth)
 
@@ -149,13 +176,25 @@ class Session:
         self._client.hello()
         self._expect(Ready)
 
+    def _hello_again(self) -> None:
+        try:
+            self._hello()
+        except SessionFailed as e:
+            # RFC 8446 §4.4.2.4: a server can refuse after we think that all is well.
+            if handshake.alert_of(self._tls_error) is None:
+                raise
+            self.tls_problems = (handshake.of_tls_error(self._tls_error),)
+            raise SessionFailed(e.verdict, tls=True) from e
+
     def _wants_starttls(self) -> bool:
         mode = self.setup.tls.mode
         if self.setup.context is None:
             return False
-        return mode is TLSMode.REQUIRED or (
-            mode is TLSMode.OPPORTUNISTIC and self.extensions.starttls
-        )
+        if mode is TLSMode.OPPORTUNISTIC and not self.extensions.starttls:
+            self.tls_problems = _NOT_OFFERED
+            return False
+        # RFC 7672 §2.2, RFC 8461 §5: where there must be TLS, an answer without it is no excuse.
+        return mode in (TLSMode.REQUIRED, TLSMode.OPPORTUNISTIC)
 
     def _starttls(self) -> None:
         context = self.setup.context
@@ -165,16 +204,38 @@ class Session:
             self._expect(GoTLS)
         except SessionFailed as e:
             # RFC 3207 §4.1: it may work another time; no reason to give up mail.
+            code = e.verdict.code
+            self.tls_problems = (handshake.of_refusal(code) if code else self._broke_off(),)
             raise SessionFailed(e.verdict.as_temporary(), tls=True) from e
         self._handshake(context)
 
     def _handshake(self, context: ClientContext) -> None:
+        setup = self.setup
+        name = setup.tls.names[0] if setup.tls.names else setup.host
         try:
-            self.stream.start_tls_client(context, self.setup.host)
+            tls = self.stream.start_tls_client(context, name, verified_name=setup.host)
+            chain = tls.peer_chain()
         except (TLSError, ConnectionLost, ConnectionTimeout) as e:
-            verdict = Verdict(error=f"TLS: {e}", timed_out=isinstance(e, ConnectionTimeout))
+            self._timed_out = isinstance(e, ConnectionTimeout)
+            is_tls = isinstance(e, TLSError)
+            self.tls_problems = (handshake.of_tls_error(str(e)) if is_tls else self._broke_off(),)
+            verdict = Verdict(error=f"TLS: {e}", timed_out=self._timed_out)
             raise SessionFailed(verdict, tls=True) from e
+        self._check_chain(tls, chain)
         self._client.tls_started()
+
+    def _check_chain(self, tls: TLSSession, chain: Sequence[Certificate]) -> None:
+        verification = tls.verification()
+        assert verification is not None, "of a client's session"
+        when = datetime.fromtimestamp(self.setup.now, UTC)
+        self.checked = handshake.check(self.setup.tls, verification, chain, when)
+        if self.checked.failure:
+            # RFC 3463 §3.8: 7.5, cryptographic failure.
+            verdict = Verdict(secode="7.5", error=f"TLS: {self.checked.failure}")
+            raise SessionFailed(verdict, tls=True)
+
+    def _broke_off(self) -> Problem:
+        return handshake.TIMEOUT if self._timed_out else handshake.CLOSED
 
     def _authenticate(self, auth: SMTPAuth) -> None:
         binding = self._binding if self.has_tls else None
@@ -330,6 +391,8 @@ class Session:
         except (ConnectionLost, ConnectionTimeout) as e:
             self._problem = str(e)
             self._timed_out = isinstance(e, ConnectionTimeout)
+            if isinstance(e.__cause__, TLSError):
+                self._tls_error = e.__cause__.reason
         if self._log.trace_enabled():
             self._log.trace_protocol("S: ", data, kind)
         self._client.receive(data)

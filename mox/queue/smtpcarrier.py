@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -10,11 +11,13 @@ from mox.queue import metrics, transactions
 from mox.queue.connect import connect
 from mox.queue.delivery import Delivery, DialedIPs
 from mox.queue.dialorder import dial_order
+from mox.queue.guard import Guard
 from mox.queue.services import Services
 from mox.queue.session import Session, SessionFailed
 from mox.queue.verdict import Verdict
-from mox.queue.way import Unroutable, Way
+from mox.queue.way import Hosts, Unroutable, Way
 from mox.store.outgoing_records import QueueMessage
+from mox.tlspolicy.policy import OPPORTUNISTIC, TLSMode
 
 IP = IPv4Address | IPv6Address
 
@@ -43,8 +46,9 @@ class SMTPCarrier:
     def connect(self) -> bool:
         """Begin a session with the first host."""
         try:
-            host = self._way.find_hosts()[0]
-            self._begin(host, None)
+            hosts = self._way.find_hosts()
+            with self._guarded(hosts, None) as guard:
+                self._begin(hosts.names[0], None, guard)
         except (Unroutable, SessionFailed):
             return False
         return True
@@ -82,42 +86,64 @@ class SMTPCarrier:
         self._drop_ended()
 
     def _fits(self, session: Session, msg: QueueMessage) -> bool:
+        if not self._is_safe(session, msg):
+            return False
         dialed = _dialed(msg, session.setup.host) if self._way.by_history else []
         if not session.is_usable:
             return False
         return not dialed or self._order(dialed)[:1] == [session.stream.remote_ip]
 
+    def _is_safe(self, session: Session, msg: QueueMessage) -> bool:
+        """Say whether a session that others made is as well protected as this message asks for."""
+        tls = session.setup.tls
+        if self._way.tls is not None or msg.require_tls is False:
+            return True
+        if tls.lenient or (msg.require_tls is True and not tls.authenticates):
+            return False
+        # After TLS that did not work: not everything may go without.
+        return not (msg.is_dmarc_report and tls.mode is TLSMode.NONE)
+
     def _try_hosts(self, attempt: _Attempt) -> None:
         """Go through the hosts until all messages have a final verdict."""
         try:
             hosts = self._way.find_hosts()
+            with self._guarded(hosts, attempt.first) as guard:
+                self._try_each(hosts, attempt, guard)
         except Unroutable as e:
             attempt.settle(e.verdict)
             self.is_down = True
-            return
+
+    def _try_each(self, hosts: Hosts, attempt: _Attempt, guard: Guard | None) -> None:
         reached = attempt.hosts.copy()
-        for host in hosts:
+        may_do = bool(reached) and not attempt.lacks_requiretls
+        for host in hosts.names:
             if host in attempt.hosts:
                 continue
             try:
-                self._talk_to(host, attempt)
+                self._talk_to(host, attempt, guard)
                 reached.add(host)
             except (Unroutable, SessionFailed) as e:
                 attempt.settle(e.verdict)
             # RFC 5321 §5.1: the next host is for what the one before could not do now.
             if not attempt.pending:
                 break
-        self.is_down = not reached
+            may_do = may_do or not attempt.lacks_requiretls
+        if guard is not None and not may_do and attempt.pending:
+            # RFC 8689 §4.2.1: no host can do it, and that will not change by waiting.
+            attempt.settle(NO_REQUIRETLS)
+        self.is_down = not reached and may_do
 
-    def _talk_to(self, host: str, attempt: _Attempt) -> None:
+    def _talk_to(self, host: str, attempt: _Attempt, guard: Guard | None) -> None:
         """Send what is pending to one host, in as many sessions as it takes."""
         while True:
-            session = self._begin(host, attempt.first)
+            session = self._begin(host, attempt.first, guard)
             before = len(attempt.untried)
             found = transactions.send(
                 session, self._services.outgoing, attempt.untried or attempt.pending
             )
             self._note(attempt, session, found)
+            if any(verdict.lacks_requiretls for verdict in found.values()):
+                metrics.REQUIRETLS_UNSUPPORTED.labels("norequiretls").inc()
             self._drop_ended()
             if not attempt.untried or len(attempt.untried) == before:
                 return
@@ -130,16 +156,32 @@ class SMTPCarrier:
 
     # ---- sessions
 
-    def _begin(self, host: str, msg: QueueMessage | None) -> Session:
+    @contextlib.contextmanager
+    def _guarded(self, hosts: Hosts, msg: QueueMessage | None) -> Iterator[Guard | None]:
+        """Give what knows the policies of a domain, where these decide. Raises Unroutable."""
+        if self._way.tls is not None or hosts.destination is None:
+            yield None
+            return
+        guard = Guard(self._services, hosts.destination, msg)
+        try:
+            yield guard
+        finally:
+            guard.keep_results()
+
+    def _begin(self, host: str, msg: QueueMessage | None, guard: Guard | None) -> Session:
         self.close()
-        self._addresses = self._way.find_addresses(host)
+        found = self._way.find_host(host)
+        self._addresses = found.addresses
+        tls = self._way.tls or (guard.policy(found.names) if guard else OPPORTUNISTIC)
         session = connect(
             self._services,
             self._way,
             host,
             self._order(_dialed(msg, host)) if msg is not None else list(self._addresses),
+            tls,
             # RFC 8460 §3 asks for reports over TLS that failed; those of DMARC stay protected.
             may_fall_back=msg is None or not msg.is_dmarc_report,
+            note=lambda session: guard.note(host, session) if guard else None,
         )
         self._session = session
         return session
@@ -177,6 +219,12 @@ class _Attempt:
     @property
     def untried(self) -> list[QueueMessage]:
         return [msg for msg in self._messages if msg.id not in self._verdicts]
+
+    @property
+    def lacks_requiretls(self) -> bool:
+        """Whether what is pending could not go so far only because REQUIRETLS could not be had."""
+        verdicts = [self._verdicts.get(msg.id) for msg in self.pending]
+        return all(verdict is not None and verdict.lacks_requiretls for verdict in verdicts)
 
     def _is_final(self, msg: QueueMessage) -> bool:
         verdict = self._verdicts.get(msg.id)

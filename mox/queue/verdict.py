@@ -43,6 +43,11 @@ class Verdict:
         return "permerror" if self.permanent else "temperror"
 
     @property
+    def lacks_requiretls(self) -> bool:
+        """Whether it is for us to say that REQUIRETLS cannot be had there (RFC 8689 §4.2.1)."""
+        return self.reply is None and self.secode == "7.30"
+
+    @property
     def status(self) -> str:
         """The enhanced code for a notification; its class is that of our handling."""
         return f"{5 if self.permanent else 4}.{self.secode or '0.0'}"

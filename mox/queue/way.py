@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, assert_never
 
 from mox.address import parse_domain
 from mox.config.transport import SMTPAuth
-from mox.dns import Accepts, MailHosts, mail_hosts
-from mox.dns.mail import host_addresses
+from mox.dns import Accepts, MailHosts, Status, mail_hosts
+from mox.dns.mail import Addresses, host_addresses
 from mox.errors import MoxError
 from mox.queue.nexthop import Direct, OurOwnPort, Smarthost
-from mox.queue.policy import OPPORTUNISTIC, TLSPolicy
 from mox.queue.services import Services
 from mox.queue.verdict import Verdict
+from mox.tlspolicy.policy import OPPORTUNISTIC, TLSPolicy
+from mox.tlspolicy.tlsa import Destination, MailHost
 
 IP = IPv4Address | IPv6Address
 
@@ -34,19 +35,36 @@ class Unroutable(MoxError):
         self.verdict = verdict
 
 
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Names, best first. `destination`: the domain whose hosts they are, if it is one."""
+
+    names: Sequence[str]
+    destination: Destination | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host's addresses, and what DNS says of its name."""
+
+    addresses: Sequence[IP]
+    names: MailHost
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """`find_hosts` gives names, best first; `find_addresses` those of one. Both raise Unroutable.
+    """`find_hosts` gives the hosts, `find_host` more about one. Both raise Unroutable.
 
+    `tls`: how to talk to all of them; None: by what each host and the domain demand.
     `by_history`: what was dialed for a message before decides which address is next.
-    `takes_requiretls`: TLS is as RFC 8689 wants it.
+    `takes_requiretls`: TLS is as RFC 8689 wants it, or that shows with the host.
     """
 
-    find_hosts: Callable[[], Sequence[str]]
-    find_addresses: Callable[[str], Sequence[IP]]
+    find_hosts: Callable[[], Hosts]
+    find_host: Callable[[str], Host]
     port: int
     hostname: str
-    tls: TLSPolicy
+    tls: TLSPolicy | None
     takes_requiretls: bool
     by_history: bool
     require_8bitmime: bool
@@ -67,15 +85,15 @@ def way_of(services: Services, hop: Direct | Smarthost | OurOwnPort) -> Way:
 
 
 def _direct(services: Services, hop: Direct) -> Way:
-    # What is known of the certificates of other servers is DANE and MTA-STS: without these
-    # policies TLS is opportunistic.
+    is_literal = hop.domain.startswith("[")
     return Way(
         find_hosts=lambda: _mail_hosts(services, hop.domain),
-        find_addresses=lambda host: _allowed(hop, host, _addresses(services, host)),
+        find_host=lambda host: _allowed(hop, _host(services, host)),
         port=services.smtp_port,
         hostname=services.hostname.ascii,
-        tls=OPPORTUNISTIC,
-        takes_requiretls=OPPORTUNISTIC.authenticates,
+        # Nothing vouches for an address: neither DANE nor MTA-STS are about one.
+        tls=OPPORTUNISTIC if is_literal else None,
+        takes_requiretls=not is_literal,
         by_history=True,
         require_8bitmime=services.config.static.pedantic,
         transport=hop.transport,
@@ -85,8 +103,8 @@ def _direct(services: Services, hop: Direct) -> Way:
 def _smarthost(services: Services, hop: Smarthost) -> Way:
     server = hop.server
     return Way(
-        find_hosts=lambda: [server.host],
-        find_addresses=lambda host: _addresses(services, host),
+        find_hosts=lambda: Hosts([server.host]),
+        find_host=lambda host: _host(services, host),
         port=server.port,
         hostname=services.hostname.ascii,
         tls=hop.tls,
@@ -105,8 +123,8 @@ def _own_port(services: Services) -> Way:
         ip, port = listener.ips[0], listener.smtp.port
     address = ip_address(_ANY_ADDRESS.get(ip, ip))
     return Way(
-        find_hosts=lambda: ["localhost"],
-        find_addresses=lambda host: [address],
+        find_hosts=lambda: Hosts(["localhost"]),
+        find_host=lambda host: Host([address], _unknown(host)),
         port=port,
         hostname="localhost",
         tls=OPPORTUNISTIC,
@@ -116,13 +134,14 @@ def _own_port(services: Services) -> Way:
     )
 
 
-def _mail_hosts(services: Services, domain: str) -> Sequence[str]:
+def _mail_hosts(services: Services, domain: str) -> Hosts:
     if domain.startswith("["):
-        return [domain]
+        return Hosts([domain])
     found = mail_hosts(services.resolver, parse_domain(domain), services.chance)
     if found.accepts is not Accepts.YES:
         raise Unroutable(_no_hosts(domain, found))
-    return found.hosts
+    expanded = found.expanded or domain
+    return Hosts(found.hosts, Destination(domain, expanded, found.has_mx, found.authentic))
 
 
 def _no_hosts(domain: str, found: MailHosts) -> Verdict:
@@ -134,25 +153,40 @@ def _no_hosts(domain: str, found: MailHosts) -> Verdict:
     return Verdict(permanent=True, secode=secode, error=error)
 
 
-def _addresses(services: Services, host: str) -> Sequence[IP]:
+def _host(services: Services, host: str) -> Host:
     try:
-        return [ip_address(host.strip("[]"))]
+        return Host([ip_address(host.strip("[]"))], _unknown(host))
     except ValueError:
         known = services.hosts_file.addresses(host)
     if known:
-        return known
+        return Host(known, _unknown(host))
     found = host_addresses(services.resolver, host)
     if not found.addresses:
         # RFC 5321 §5.1 leaves it open; a record may be missing for a moment only.
         error = f"{host} has no address: {found.error or found.status.value}"
         raise Unroutable(Verdict(secode="4.3", error=error))
-    return found.addresses
+    return Host(found.addresses, _names(services, host, found))
 
 
-def _allowed(hop: Direct, host: str, addresses: Sequence[IP]) -> Sequence[IP]:
-    allowed = [ip for ip in addresses if (hop.ipv4 if ip.version == 4 else hop.ipv6)]
+def _unknown(host: str) -> MailHost:
+    return MailHost(host, host, authentic=False)
+
+
+def _names(services: Services, host: str, found: Addresses) -> MailHost:
+    expanded = found.expanded or host
+    alias_authentic = False
+    if not found.authentic and expanded != host and services.resolver.trusts_ad:
+        # RFC 7672 §2.2.2: what the alias points to says nothing about the alias.
+        alias = services.resolver.query(host, "CNAME")
+        alias_authentic = alias.status is Status.OK and alias.authentic
+    return MailHost(host, expanded, found.authentic, alias_authentic)
+
+
+def _allowed(hop: Direct, host: Host) -> Host:
+    allowed = [ip for ip in host.addresses if (hop.ipv4 if ip.version == 4 else hop.ipv6)]
     if not allowed:
         family = "IPv6" if hop.ipv6 else "IPv4"
-        error = f"{host} has no address of {family}, as transport {hop.transport} demands"
+        name = host.names.name
+        error = f"{name} has no address of {family}, as transport {hop.transport} demands"
         raise Unroutable(Verdict(secode="4.1", error=error))
-    return allowed
+    return replace(host, addresses=allowed)

@@ -292,15 +292,21 @@ class Stream:
         self.start_tls_at_once(context, timeout_s)
 
     def start_tls_client(
-        self, context: ClientContext, server_name: str, timeout_s: float = HANDSHAKE_TIMEOUT_S
+        self,
+        context: ClientContext,
+        server_name: str,
+        timeout_s: float = HANDSHAKE_TIMEOUT_S,
+        *,
+        verified_name: str = "",
     ) -> TLSSession:
         """Do the client side of a handshake; the session returned tells about the server.
 
+        `verified_name` is the one that the certificate must be for, if not `server_name`.
         Raises TLSError (protocol or certificate), ConnectionLost, ConnectionTimeout.
         """
         if self._pending:
             raise ConnectionLost("server sent data before the TLS handshake")
-        session = TLSSession(context, server_name)
+        session = TLSSession(context, server_name, verified_name)
         self._handshake(session, self.clock() + timeout_s)
         return session
 

@@ -59,6 +59,9 @@ DATABASES = {
     "trained": "a m u → words.Trained: as what a message was trained, and its tokens",
     "training": "a m u → empty: messages whose trained state may differ from the wanted one",
     "subjectpass": "a address → key of subjectpass tokens for that recipient",
+    "sts_policy": "domain → tlspolicy.stscache.CachedPolicy",
+    "tls_result": "day, hash of policy domain and recipient domain → tls_results.TLSResultRecord",
+    "recipient_tls": "a domain → recipient_tls.RecipientTLS",
 }
 
 
@@ -92,12 +95,15 @@ class Databases:
     queue_due: lmdb._Database
     queue_file: lmdb._Database
     queue_from_id: lmdb._Database
+    recipient_tls: lmdb._Database
     retired: lmdb._Database
     retired_until: lmdb._Database
     sent_log: lmdb._Database
     sent_to: lmdb._Database
     subjectpass: lmdb._Database
+    sts_policy: lmdb._Database
     subscription: lmdb._Database
+    tls_result: lmdb._Database
     touched: lmdb._Database
     trained: lmdb._Database
     training: lmdb._Database

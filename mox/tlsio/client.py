@@ -98,9 +98,17 @@ class ClientContext:
             expired = code in _EXPIRY_CODES
             failure = VerifyFailure.EXPIRED if expired else VerifyFailure.NOT_TRUSTED
             verdict.add(failure, f"{_CODE_TEXTS.get(code, code)} (certificate {depth})")
-        if depth == 0 and not names_of(cert.to_cryptography()).cover(verdict.host):
+        if depth == 0 and not _is_for(cert, verdict.host):
             verdict.add(VerifyFailure.HOST_MISMATCH, f"certificate is not for {verdict.host}")
         return not self.verify or verdict.ok
+
+
+def _is_for(cert: crypto.X509, host: str) -> bool:
+    try:
+        return names_of(cert.to_cryptography()).cover(host)
+    except ValueError:
+        # OpenSSL reads it and we cannot: as good as without names.
+        return False
 
 
 def _trust(context: SSL.Context, name: str) -> None:

@@ -36,8 +36,16 @@ class TLSSession:
         "is_server",
     )
 
-    def __init__(self, context: ServerContext | ClientContext, server_name: str = "") -> None:
-        """A client session needs `server_name`: a name in A-label form, or an address."""
+    def __init__(
+        self,
+        context: ServerContext | ClientContext,
+        server_name: str = "",
+        verified_name: str = "",
+    ) -> None:
+        """A client session needs `server_name`: a name in A-label form, or an address.
+
+        `verified_name` is the one that the certificate must be for, if it is another.
+        """
         self._established = False
         self._largest = 0
         self.eof = False
@@ -51,7 +59,7 @@ class TLSSession:
             return
         self._connection = SSL.Connection(context.context)
         self._connection.set_connect_state()
-        self._verification = Verification(server_name)
+        self._verification = Verification(verified_name or server_name)
         self._connection.set_app_data(self._verification)
         # RFC 6066 §3: addresses are not sent as server name.
         if parse_ip(server_name) is None:
@@ -171,13 +179,19 @@ class TLSSession:
         )
 
     def peer_chain(self) -> tuple[x509.Certificate, ...]:
-        """Return what the peer presented, its own certificate first; () for none."""
-        chain = self._connection.get_peer_cert_chain(as_cryptography=True) or []
-        if self.is_server:
+        """Return what the peer presented, its own certificate first; () for none.
+
+        Raises TLSError for certificates that OpenSSL reads and we cannot.
+        """
+        try:
+            chain = self._connection.get_peer_cert_chain(as_cryptography=True) or []
+            if not self.is_server:
+                return tuple(chain)
             # On this side OpenSSL keeps the peer's own certificate apart.
             leaf = self._connection.get_peer_certificate(as_cryptography=True)
-            return (leaf, *chain) if leaf is not None else ()
-        return tuple(chain)
+        except ValueError as e:
+            raise TLSError(f"certificate cannot be read: {e}") from e
+        return (leaf, *chain) if leaf is not None else ()
 
     def verification(self) -> Verification | None:
         """Return the verdict on the server's certificate; None on the server side."""

@@ -6,8 +6,8 @@ import pytest
 from msgspec import structs
 
 from mox.queue.nexthop import Direct, OurOwnPort, Refusal, Smarthost, next_hop
-from mox.queue.policy import PLAINTEXT, TLSMode, TLSPolicy
 from mox.store.outgoing_records import Flow
+from mox.tlspolicy.policy import PLAINTEXT, TLSMode, TLSPolicy
 from tests.queue.site import Site
 
 FLOW = Flow("there.example", "mjl", "example.org", "", None, 0)
