@@ -60,8 +60,7 @@ def classify(account: Account, given: Params, message: bytes | mmap) -> Classifi
 
 
 def _classify(account: Account, given: Params, message: bytes | mmap) -> Classification:
-    data = message if isinstance(message, bytes) else memoryview(message)
-    found = tokens(data, given, wire=False)
+    found = tokens(message, given, wire=False)
     if found.has_bad_type:
         return classifier.BAD_TYPE
     totals, counts = read_counts(account.store.dbs, account.id, found.words)

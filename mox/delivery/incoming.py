@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from mox import metrics
 from mox.address import Address, Path, parse_address
 from mox.config.lookup import ToAccount, ToAlias
-from mox.delivery import replies, special
+from mox.delivery import content, replies, special
 from mox.delivery.decision import Decision, MessageFacts, decide
 from mox.delivery.headers import Headers
 from mox.delivery.recipients import Recipient, may_post, members_to_deliver
@@ -193,6 +193,7 @@ class _Planner:
             prefix=prefix,
             received=(arrival.received.when, 0),
             quota=quota(self.config, to.account),
+            marks=content.marks(self.config.dynamic.accounts[to.account]),
         )
         plan.targets.append(target)
         return plan

@@ -107,7 +107,7 @@ class _Batch:
         for work in self.works:
             if write.get(write.dbs.trained, work.key) != work.before:
                 continue
-            if _wanted(write.txn, write.dbs, work.key) is not work.mark:
+            if _wanted(write.txn, write.dbs, work.key, self.params) is not work.mark:
                 continue
             write.delete(write.dbs.training, work.key)
             if not work.is_same:
@@ -217,7 +217,7 @@ def _plan(dbs: Databases, keys: Sequence[bytes], params: Params | None) -> list[
     with dbs.env.begin() as txn:
         for key in keys:
             before = lookup(txn, dbs.trained, key)
-            mark = _wanted(txn, dbs, key) if params is not None else Mark.NONE
+            mark = _wanted(txn, dbs, key, params)
             works.append(_work(key, mark, before, fingerprint))
     return works
 
@@ -261,10 +261,10 @@ def _add_counts(write: WriteTxn, account_key: bytes, changes: dict[str, list[int
             write.put(db, key, COUNTS.pack(max(ham, 0), max(spam, 0)))
 
 
-def _wanted(txn: lmdb.Transaction, dbs: Databases, key: bytes) -> Mark:
-    """What the message's flags ask for; NONE also when it is gone."""
+def _wanted(txn: lmdb.Transaction, dbs: Databases, key: bytes, params: Params | None) -> Mark:
+    """What the message's flags ask for; NONE also when it is gone, or without filter."""
     mailbox = lookup(txn, dbs.mailbox, key[:8])
-    if mailbox is None:
+    if mailbox is None or params is None:
         return Mark.NONE
     with txn.cursor(db=dbs.message) as cursor:
         if not cursor.set_range_dup(key[:8], key[8:]):

@@ -52,10 +52,11 @@ def _check(dbs: Databases, account_id: int) -> WordReport:
     with dbs.env.begin() as txn:
         due = {bytes(each) for each, _ in range_items(txn, dbs.training, key)}
         report.backlog = len(due)
+        if not unpack_state(lookup(txn, dbs.junk_state, key)).fingerprint:
+            return report  # no filter, or about to forget everything: nothing is promised
         sums = _add_up(txn, dbs, key, report)
         _compare(txn, dbs, key, sums, report)
-        if unpack_state(lookup(txn, dbs.junk_state, key)).fingerprint:
-            _check_wanted(txn, dbs, key, due, report)
+        _check_wanted(txn, dbs, key, due, report)
     return report
 
 

@@ -22,7 +22,8 @@ from typing import Any
 
 import gevent
 
-from mox.store import Store, housekeeping, open_store
+from mox.junk.params import Params
+from mox.store import Store, housekeeping, learning, open_store
 from mox.store.account import Account
 from mox.store.errors import StoreError
 from mox.store.mirror import mirror_flags
@@ -33,6 +34,7 @@ GREENLETS = 4
 STEADY = ("INBOX", "Archive", "Work")
 RENAMED = ("Moving", "Moving/deep", "Moving/deep/er", "Elsewhere", "Elsewhere/2026")
 KEYWORDS = ("$Junk", "todo")
+FILTER = Params()
 
 
 @dataclass(slots=True)
@@ -254,6 +256,8 @@ def work(data_dir: Path, journal: Path, seed: int, number: int) -> None:
         for i in range(GREENLETS)
     ]
     running = [gevent.spawn(worker.run) for worker in workers[number % 2 :]]
+    if number != 1:
+        running.append(gevent.spawn(_learn, store))
     if number == 0:
         running.append(gevent.spawn(_keep, store))
     elif number == 1:
@@ -267,6 +271,12 @@ def _keep(store: Store) -> None:
         for _ in housekeeping.sweep(store, everything=False):
             gevent.sleep(0)
         gevent.sleep(0.01)
+
+
+def _learn(store: Store) -> None:
+    while True:
+        learning.learn(store, lambda _: FILTER)
+        gevent.sleep(0.005)
 
 
 def nursery() -> None:

@@ -17,12 +17,16 @@ from typing import Any
 
 import pytest
 
-from mox.store import Store, housekeeping, open_store
+from mox.store import Store, housekeeping, learning, open_store
 from mox.store.account import Account
 from mox.store.maildir import letters, parse_letters, split_name
 from mox.store.mirror import mirror_flags
 from mox.store.model import FLAG_MASK, M_FLAGS, M_KEYWORDS
 from mox.store.reindex import reindex_account
+from mox.store.wordcheck import check_words
+from tests.store.crashing import FILTER
+from tests.store.learnt import expected as expected_words
+from tests.store.learnt import learnt
 from tests.support.accounts import DELETED, Places, look, recover
 
 PROCESSES = 3
@@ -218,6 +222,15 @@ def check_names(store: Store, account: Account) -> None:
             assert parse_letters(split_name(path)[1]) == flags, (path, letters(*flags))
 
 
+def check_learnt(store: Store, account: Account) -> None:
+    """The content filter's counts are what its messages say, before and after the backlog."""
+    assert check_words(account).problems == []
+    learning.learn(store, lambda _: FILTER)
+    assert learning.backlog(store) == 0
+    assert check_words(account).problems == []
+    assert learnt(account) == expected_words(account, FILTER)
+
+
 def check_afterwards(store: Store, account: Account, found: dict[str, Places]) -> None:
     """Nothing comes back when its tombstone goes, and counting again changes nothing."""
     while housekeeping.clear_expunged(store, time.time() + 2 * housekeeping.KEEP_EXPUNGED_S):
@@ -289,6 +302,7 @@ class Soak:
             self.expected.compare(found)
             check_folders(account)
             check_names(store, account)
+            check_learnt(store, account)
             check_afterwards(store, account, found)
             for mailbox, uid in self.expected.given:
                 state = account.mailbox_by_id(mailbox)  # type: ignore[arg-type]
