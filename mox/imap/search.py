@@ -1,9 +1,10 @@
 """Evaluating search programs over message tuples.
 
-RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 5032, RFC 7162 §3.1.5. A program is compiled once into a
-plan: which uids can match at all, a quick test on the message tuple, and, only when header or body
-keys are used, a deep test on its texts. The quick tests come first wherever order is free, so a
-text is read only when nothing cheaper decides.
+RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 5032, RFC 6203, RFC 7162 §3.1.5, RFC 8474, RFC 8514. A program
+is compiled once into a plan: which uids can match at all, a quick test on the message tuple, and,
+only when header or body keys are used, a deep test on its texts. The quick tests come first
+wherever order is free, so a text is read only when nothing cheaper decides; and what a text key
+said of a message holds for all its copies.
 
 The shell supplies tuples of any shape, described by a `Layout`, in the order it likes: ascending
 for MIN, descending for MAX, and stops taking when it has what it needs.
@@ -16,13 +17,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import assert_never
+from typing import TypeVar, assert_never, cast
 
 from mox.imap.searchkeys import (
     All,
     And,
     Body,
     Comparison,
+    EmailId,
+    Fuzzy,
     HasFlag,
     Header,
     Larger,
@@ -33,14 +36,16 @@ from mox.imap.searchkeys import (
     Or,
     ReceivedDate,
     Recent,
+    SavedDate,
     SearchKey,
     SentDate,
     Smaller,
     Text,
+    ThreadId,
     Uids,
     Younger,
 )
-from mox.imap.searchtext import FoldedText, MessageText, fold
+from mox.imap.searchtext import MessageText, Place, Wanted, anywhere, in_body, in_field
 from mox.imap.sequence import Range, SequenceSet, merge_ranges, ranges_of
 
 MAX_UID = 0xFFFFFFFF
@@ -48,8 +53,9 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _DAY_S = 86400
 
 Message = tuple[int, ...]
+M = TypeVar("M", bound=Message)
 Quick = Callable[[Message], bool]
-Deep = Callable[[Message, FoldedText], bool]
+Deep = Callable[[Message, "Texts"], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,9 @@ class Layout:
     received: int  # seconds since the epoch
     zone: int  # minutes east of UTC
     size: int
+    saved: int  # seconds since the epoch
+    email: int  # a number that copies share
+    thread: int
     flag_bits: Mapping[str, int]  # lower-case name, "\\seen" or "$forwarded", to bit
 
 
@@ -76,9 +85,29 @@ class View:
     saved: Sequence[int] = ()  # uids of "$", ascending
     recent_from: int = MAX_UID + 1  # lowest uid that is \Recent for the session
     now: int = 0  # seconds since the epoch
+    # From an objectid, of the kind "M" or "T", to the number in a tuple; -1 when it is no such id.
+    object_number: Callable[[str, str], int] = lambda kind, objectid: -1
+
+
+class Texts:
+    """Opens messages when they are asked for; keeps the last one."""
+
+    __slots__ = ("_message", "_open", "_text")
+
+    def __init__(self, open_text: Callable[[Message], MessageText]) -> None:
+        self._open = open_text
+        self._message: Message = ()
+        self._text: MessageText | None = None
+
+    def of(self, message: Message) -> MessageText:
+        if self._text is None or self._message is not message:
+            self._text = self._open(message)
+            self._message = message
+        return self._text
 
 
 # What a text key costs, so that the cheaper are asked first.
+_COST_DATE = 5
 _COST_HEADER = 10
 _COST_BODY = 50
 
@@ -108,17 +137,23 @@ class Plan:
     ranges: list[Range]
     quick: Quick | None = None
     deep: Deep | None = None
+    scores: tuple[Callable[[MessageText], int], ...] = ()  # of the fuzzy text keys
 
-    def find(
-        self, messages: Iterable[Message], text: Callable[[Message], MessageText]
-    ) -> Iterator[Message]:
+    def find(self, messages: Iterable[M], text: Callable[[M], MessageText]) -> Iterator[M]:
         """Give those of `messages` that match; `text` opens a message, only when needed."""
         quick, deep = self.quick, self.deep
+        texts = Texts(cast("Callable[[Message], MessageText]", text))
         for message in messages:
             if quick is not None and not quick(message):
                 continue
-            if deep is None or deep(message, FoldedText(text(message))):
+            if deep is None or deep(message, texts):
                 yield message
+
+    def relevancy(self, text: MessageText) -> int:
+        """How well a message that was found fits, 1 to 100 (RFC 6203 §4)."""
+        if not self.scores:
+            return 100
+        return max(1, sum(score(text) for score in self.scores) // len(self.scores))
 
 
 def compile_search(key: SearchKey, view: View) -> Plan:
@@ -137,7 +172,7 @@ def compile_search(key: SearchKey, view: View) -> Plan:
     deep = _all([test for test in rest if test.deep is not None])
     if quick.constant is False:
         return Plan([])
-    return Plan(ranges, quick.quick, deep.deep)
+    return Plan(ranges, quick.quick, deep.deep, tuple(compiler.scores))
 
 
 def _intersection(first: list[Range], second: list[Range]) -> list[Range]:
@@ -161,19 +196,24 @@ class _Compiler:
         self._view = view
         self._layout = view.layout
         self._keyword_bits = {word.lower(): 1 << n for n, word in enumerate(view.keywords)}
+        self.scores: list[Callable[[MessageText], int]] = []
 
-    def test(self, key: SearchKey) -> _Test:
+    def test(self, key: SearchKey, *, fuzzy: bool = False) -> _Test:
         match key:
             case All():
                 return _ALWAYS
             case Not(inner):
-                return _negated(self.test(inner))
+                return _negated(self.test(inner, fuzzy=fuzzy))
+            case Fuzzy(inner):
+                return self.test(inner, fuzzy=True)
             case And(keys):
-                return _all([self.test(each) for each in keys])
+                return _all([self.test(each, fuzzy=fuzzy) for each in keys])
             case Or(keys):
-                return _any([self.test(each) for each in keys])
-            case Header() | Body() | Text() | SentDate():
-                return _text_test(key)
+                return _any([self.test(each, fuzzy=fuzzy) for each in keys])
+            case Header() | Body() | Text():
+                return self._text(key, fuzzy=fuzzy)
+            case SentDate(comparison, day):
+                return self._remembered(lambda text: _sent(text, comparison, day), _COST_DATE)
             case Uids() | Numbers():
                 return _in_ranges(self._layout.uid, self.ranges(key))
             case _:
@@ -181,7 +221,17 @@ class _Compiler:
 
     def _fact(
         self,
-        key: HasFlag | Recent | ReceivedDate | Larger | Smaller | Older | Younger | ModSeq,
+        key: HasFlag
+        | Recent
+        | ReceivedDate
+        | SavedDate
+        | EmailId
+        | ThreadId
+        | Larger
+        | Smaller
+        | Older
+        | Younger
+        | ModSeq,
     ) -> _Test:
         view, layout = self._view, self._layout
         match key:
@@ -191,6 +241,12 @@ class _Compiler:
                 return _at_least(layout.uid, view.recent_from)
             case ReceivedDate(comparison, day):
                 return self._received(comparison, day.toordinal() - _EPOCH)
+            case SavedDate(comparison, day):
+                return self._saved(comparison, day.toordinal() - _EPOCH)
+            case EmailId(objectid):
+                return _equals(layout.email, view.object_number("M", objectid))
+            case ThreadId(objectid):
+                return _equals(layout.thread, view.object_number("T", objectid))
             case Larger(octets):
                 return _at_least(layout.size, octets + 1)
             case Smaller(octets):
@@ -220,6 +276,45 @@ class _Compiler:
             return _Test(quick=lambda m: (m[at] + m[zone] * 60) // _DAY_S >= day)
         return _Test(quick=lambda m: (m[at] + m[zone] * 60) // _DAY_S == day)
 
+    def _saved(self, comparison: Comparison, day: int) -> _Test:
+        # RFC 8514 §4.3: as BEFORE, ON and SINCE, with the save date.
+        at = self._layout.saved
+        if comparison is Comparison.BEFORE:
+            return _negated(_at_least(at, day * _DAY_S))
+        if comparison is Comparison.SINCE:
+            return _at_least(at, day * _DAY_S)
+        return _Test(quick=lambda m: m[at] // _DAY_S == day)
+
+    def _text(self, key: Header | Body | Text, *, fuzzy: bool) -> _Test:
+        wanted = Wanted.of(key.value, fuzzy=fuzzy)
+        place: Place
+        match key:
+            case Header(name):
+                place, cost = in_field(name), _COST_HEADER
+            case Body():
+                place, cost = in_body, _COST_BODY
+            case Text():
+                place, cost = anywhere, _COST_BODY
+            case _:
+                assert_never(key)
+        if fuzzy:
+            self.scores.append(lambda text: wanted.score(text, place))
+        return self._remembered(lambda text: wanted.within(text, place), cost)
+
+    def _remembered(self, holds: Callable[[MessageText], bool], cost: int) -> _Test:
+        """A test of the text, made once for all copies of a message."""
+        at = self._layout.email
+        known: dict[int, bool] = {}
+
+        def deep(message: Message, texts: Texts) -> bool:
+            email = message[at]
+            held = known.get(email)
+            if held is None:
+                held = known[email] = holds(texts.of(message))
+            return held
+
+        return _Test(deep=deep, cost=cost)
+
     def ranges(self, key: Uids | Numbers) -> list[Range]:
         """Resolve a set to uid ranges."""
         uids = self._view.uids
@@ -234,6 +329,10 @@ class _Compiler:
 
 def _at_least(at: int, least: int) -> _Test:
     return _Test(quick=lambda message: message[at] >= least)
+
+
+def _equals(at: int, number: int) -> _Test:
+    return _NEVER if number < 0 else _Test(quick=lambda message: message[at] == number)
 
 
 def _in_ranges(at: int, ranges: list[Range]) -> _Test:
@@ -252,33 +351,7 @@ def _in_ranges(at: int, ranges: list[Range]) -> _Test:
     return _Test(quick=quick, cost=2)
 
 
-def _text_test(key: Header | Body | Text | SentDate) -> _Test:
-    match key:
-        case Header(name, value):
-            part = fold(value)
-            return _Test(deep=lambda _, text: _within(part, text.header(name)), cost=_COST_HEADER)
-        case SentDate(comparison, day):
-            return _Test(deep=lambda _, text: _sent(text, comparison, day), cost=_COST_HEADER)
-        case Body(value):
-            part = fold(value)
-            return _Test(deep=lambda _, text: _within(part, text.body()), cost=_COST_BODY)
-        case Text(value):
-            part = fold(value)
-            return _Test(
-                deep=lambda _, text: (
-                    _within(part, text.header_text()) or _within(part, text.body())
-                ),
-                cost=_COST_BODY,
-            )
-        case _:
-            assert_never(key)
-
-
-def _within(part: str, texts: list[str]) -> bool:
-    return any(part in text for text in texts)
-
-
-def _sent(text: FoldedText, comparison: Comparison, day: date) -> bool:
+def _sent(text: MessageText, comparison: Comparison, day: date) -> bool:
     sent = text.sent_date()
     if sent is None:
         return False
@@ -297,7 +370,7 @@ def _negated(test: _Test) -> _Test:
         quick = test.quick
         return _Test(quick=lambda message: not quick(message), cost=test.cost)
     deep = _as_deep(test)
-    return _Test(deep=lambda message, text: not deep(message, text), cost=test.cost)
+    return _Test(deep=lambda message, texts: not deep(message, texts), cost=test.cost)
 
 
 def _all(tests: list[_Test]) -> _Test:
@@ -336,8 +409,8 @@ def _join_quick(quicks: list[Quick], decisive: bool) -> Quick:
 
 
 def _join_deep(deeps: list[Deep], decisive: bool) -> Deep:
-    def joined(message: Message, text: FoldedText) -> bool:
-        return decisive if any(deep(message, text) is decisive for deep in deeps) else not decisive
+    def joined(message: Message, texts: Texts) -> bool:
+        return decisive if any(deep(message, texts) is decisive for deep in deeps) else not decisive
 
     return joined
 
@@ -347,4 +420,4 @@ def _as_deep(test: _Test) -> Deep:
         return test.deep
     quick = test.quick
     assert quick is not None
-    return lambda message, text: quick(message)
+    return lambda message, _: quick(message)

@@ -1,6 +1,7 @@
 """Search programs as values: what SEARCH asks for, after parsing.
 
-RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 7162 §3.1.5 (MODSEQ), RFC 5032 (OLDER, YOUNGER).
+RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 7162 §3.1.5 (MODSEQ), RFC 5032 (OLDER, YOUNGER), RFC 8514
+(SAVEDATE), RFC 8474 (EMAILID, THREADID), RFC 6203 (FUZZY).
 The grammar makes them, mox.imap.search evaluates them. Flag-like keys (SEEN, UNKEYWORD, …) are
 all `HasFlag`, negated by `Not`; FROM, SUBJECT and so on are all `Header`.
 """
@@ -69,6 +70,26 @@ class ReceivedDate:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedDate:
+    """When the message came into this mailbox, by the calendar date in UTC."""
+
+    comparison: Comparison
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class EmailId:
+    """Messages with this content, wherever they came from."""
+
+    objectid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadId:
+    objectid: str
+
+
+@dataclass(frozen=True, slots=True)
 class SentDate:
     """The Date header field, by the calendar date as written there."""
 
@@ -120,6 +141,13 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """The key, with texts compared less strictly."""
+
+    key: SearchKey
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     key: SearchKey
 
@@ -142,7 +170,10 @@ SearchKey = (
     | Body
     | Text
     | ReceivedDate
+    | SavedDate
     | SentDate
+    | EmailId
+    | ThreadId
     | Larger
     | Smaller
     | Older
@@ -150,6 +181,7 @@ SearchKey = (
     | ModSeq
     | Uids
     | Numbers
+    | Fuzzy
     | Not
     | Or
     | And
@@ -160,7 +192,7 @@ def walk(key: SearchKey) -> Iterator[SearchKey]:
     """Give `key` and everything inside it."""
     yield key
     match key:
-        case Not(inner):
+        case Not(inner) | Fuzzy(inner):
             yield from walk(inner)
         case Or(keys) | And(keys):
             for each in keys:
@@ -170,6 +202,11 @@ def walk(key: SearchKey) -> Iterator[SearchKey]:
 def uses_modseq(key: SearchKey) -> bool:
     """Tell whether MODSEQ occurs: it enables CONDSTORE and adds MODSEQ to the answer."""
     return any(isinstance(each, ModSeq) for each in walk(key))
+
+
+def is_fuzzy(key: SearchKey) -> bool:
+    """Tell whether FUZZY occurs: RELEVANCY makes sense then only."""
+    return any(isinstance(each, Fuzzy) for each in walk(key))
 
 
 def exceeds(key: SearchKey, count: int) -> bool:

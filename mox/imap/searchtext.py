@@ -1,76 +1,73 @@
-"""Texts of a message as SEARCH compares them: substring, whatever the case or compatibility form.
+"""What text keys ask of a message (RFC 9051 §6.4.4, RFC 6203).
 
-RFC 9051 §6.4.4: strings match case-insensitively as substrings; encoded words and transfer
-encodings are undone first. Getting at the texts is the shell's affair, and lazy.
+Strings match as substrings, whatever their case. Both sides are folded octets
+(mox.collation.folded); getting at the message's texts is the shell's affair, and lazy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
-from unicodedata import normalize
+
+from mox.collation import folded
 
 
 class MessageText(Protocol):
-    """What text keys may ask of one message; each is called at most once per message and name."""
+    """The texts of one message."""
 
-    def header(self, name: str) -> Iterable[str]:
-        """Give every form, raw and decoded, of each header field called `name` (lower case)."""
+    def has_field(self, name: bytes, part: bytes) -> bool:
+        """Tell whether a header field called `name` contains `part`, raw or decoded."""
 
-    def header_text(self) -> Iterable[str]:
-        """Give the whole header, raw and decoded; in pieces of at least a field."""
+    def in_header(self, part: bytes) -> bool:
+        """Tell whether the header contains `part`; a field is there as "NAME: value"."""
 
-    def body_text(self) -> Iterable[str]:
-        """Give the decoded text parts, and those of embedded messages."""
+    def in_body(self, part: bytes) -> bool:
+        """Tell whether a decoded text part contains `part`; embedded messages count."""
 
     def sent_date(self) -> date | None:
         """Give the calendar date of the Date field as written there."""
 
 
-def header_forms(values: Iterable[bytes], decode: Callable[[bytes], str]) -> Iterator[str]:
-    """Give raw field values and, where different, what `decode` makes of them."""
-    for value in values:
-        raw = value.decode("utf-8", "replace")
-        yield raw
-        decoded = decode(value)
-        if decoded != raw:
-            yield decoded
+# Whether some octets are in the place where a key looks.
+Place = Callable[[MessageText, bytes], bool]
 
 
-def fold(text: str) -> str:
-    """Bring to the form that is compared: casefold within NFKC."""
-    if text.isascii():
-        return text.lower()
-    return normalize("NFKC", normalize("NFKC", text).casefold())
+def in_field(name: str) -> Place:
+    label = folded(name)
+    return lambda text, part: text.has_field(label, part)
 
 
-class FoldedText:
-    """Folded texts of one message, kept while its keys are evaluated."""
+def in_body(text: MessageText, part: bytes) -> bool:
+    return text.in_body(part)
 
-    __slots__ = ("_body", "_header_text", "_headers", "_message")
 
-    def __init__(self, message: MessageText) -> None:
-        self._message = message
-        self._headers: dict[str, list[str]] = {}
-        self._header_text: list[str] | None = None
-        self._body: list[str] | None = None
+def anywhere(text: MessageText, part: bytes) -> bool:
+    return text.in_header(part) or text.in_body(part)
 
-    def header(self, name: str) -> list[str]:
-        found = self._headers.get(name)
-        if found is None:
-            found = self._headers[name] = [fold(text) for text in self._message.header(name)]
-        return found
 
-    def header_text(self) -> list[str]:
-        if self._header_text is None:
-            self._header_text = [fold(text) for text in self._message.header_text()]
-        return self._header_text
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A string to look for. `words`: of a fuzzy search, that finds them in any order."""
 
-    def body(self) -> list[str]:
-        if self._body is None:
-            self._body = [fold(text) for text in self._message.body_text()]
-        return self._body
+    part: bytes
+    words: tuple[bytes, ...] = ()
 
-    def sent_date(self) -> date | None:
-        return self._message.sent_date()
+    @classmethod
+    def of(cls, value: str, *, fuzzy: bool) -> Wanted:
+        part = folded(value)
+        return cls(part, tuple(part.split()) if fuzzy else ())
+
+    def within(self, text: MessageText, place: Place) -> bool:
+        if self.words:
+            # RFC 6203 §3: how a fuzzy search matches is up to the server.
+            return all(place(text, word) for word in self.words)
+        return place(text, self.part)
+
+    def score(self, text: MessageText, place: Place) -> int:
+        """RFC 6203 §4: 1 to 100 by how well a message fits; 0 when it does not."""
+        if place(text, self.part):
+            return 100
+        found = sum(place(text, word) for word in self.words)
+        return 80 * found // len(self.words) if found else 0

@@ -6,68 +6,107 @@ RFC 9051 §6.4.4: header keys look at the decoded fields, BODY and TEXT at the d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
-from mox import message as mime
-from mox.imap.searchkeys import And, Header, SearchKey
-from mox.imap.searchtext import header_forms
-from mox.message.dates import calendar_day, parse_date
-from mox.message.transfer import decode_header_section
+from mox.imap.searchkeys import And, Header, SearchKey, SentDate, walk
+from mox.message.dates import calendar_day
+from mox.message.searchable import Searchable
 from mox.store.errors import MessageGone
-from mox.store.model import M_UID, StoredMessage
+from mox.store.model import M_EMAIL_ID, M_UID
+from mox.store.texts import keep_texts, pack_text, read_searchable, texts, unpack_text
 
 if TYPE_CHECKING:
     from mox.imapd.pace import Pace
+    from mox.message import Summary
     from mox.store.account import Account
     from mox.store.model import MailboxId, MessageTuple
 
-_GONE = StoredMessage(b"", wire=True)
+_GONE = Searchable(b"", b"")
+# What was read from files is handed to the text index in pieces of so many messages.
+_KEEP_AT_ONCE = 100
+
+
+class Shelf:
+    """Texts of one mailbox's messages: from the text index, else from their files."""
+
+    __slots__ = ("_account", "_dated", "_entries", "_mailbox_id", "_pace", "_read", "_summaries")
+
+    def __init__(self, account: Account, mailbox_id: MailboxId, key: SearchKey, pace: Pace) -> None:
+        self._account = account
+        self._mailbox_id = mailbox_id
+        self._pace = pace
+        self._dated = any(isinstance(each, SentDate) for each in walk(key))
+        self._entries: dict[int, bytes] = {}
+        self._summaries: dict[int, Summary] = {}
+        self._read: dict[int, bytes] = {}
+
+    def fetch(self, messages: list[MessageTuple]) -> None:
+        """Make ready what is kept of these messages."""
+        distinct = {message[M_EMAIL_ID]: message for message in messages}
+        self._entries = texts(self._account, list(distinct))
+        if self._dated:
+            found = self._account.summaries(self._mailbox_id, list(distinct.values()), self._pace)
+            self._summaries = dict(zip(distinct, found, strict=True))
+
+    def open(self, message: MessageTuple) -> StoredText:
+        return StoredText(self, message)
+
+    def sent_date(self, message: MessageTuple) -> date | None:
+        summary = self._summaries[message[M_EMAIL_ID]]
+        return None if summary.sent is None else calendar_day(summary.sent, summary.zone)
+
+    def texts_of(self, message: MessageTuple) -> Searchable:
+        """The texts; a message that is gone has none."""
+        self._pace()
+        email_id = message[M_EMAIL_ID]
+        entry = self._entries.get(email_id)
+        if entry is not None and (found := unpack_text(entry)) is not None:
+            return found
+        try:
+            found = read_searchable(self._account, self._mailbox_id, message)
+        except MessageGone:
+            return _GONE
+        if entry is None:
+            self._read[email_id] = pack_text(found)
+            if len(self._read) >= _KEEP_AT_ONCE:
+                self.close()
+        return found
+
+    def close(self) -> None:
+        """Give what was read from files to the text index."""
+        if self._read:
+            keep_texts(self._account, self._read)
+            self._read = {}
 
 
 class StoredText:
-    """A message's texts, each made when it is asked for. A message that is gone has none."""
+    """One message's texts, made when they are asked for."""
 
-    __slots__ = ("_account", "_mailbox_id", "_stored", "_uid")
+    __slots__ = ("_found", "_message", "_shelf")
 
-    def __init__(self, account: Account, mailbox_id: MailboxId, uid: int) -> None:
-        self._account = account
-        self._mailbox_id = mailbox_id
-        self._uid = uid
-        self._stored: StoredMessage | None = None
+    def __init__(self, shelf: Shelf, message: MessageTuple) -> None:
+        self._shelf = shelf
+        self._message = message
+        self._found: Searchable | None = None
 
-    def _read(self) -> StoredMessage:
-        if self._stored is None:
-            try:
-                self._stored = self._account.read(self._mailbox_id, self._uid)
-            except MessageGone:
-                self._stored = _GONE
-        return self._stored
+    def _texts(self) -> Searchable:
+        if self._found is None:
+            self._found = self._shelf.texts_of(self._message)
+        return self._found
 
-    def _header_section(self) -> bytes:
-        stored = self._read()
-        return mime.header_section(stored.data, wire=stored.wire)
+    def has_field(self, name: bytes, part: bytes) -> bool:
+        return self._texts().has_field(name, part)
 
-    def header(self, name: str) -> Iterable[str]:
-        values = mime.field_values(self._header_section(), name, wire=self._read().wire)
-        return header_forms(values, mime.decode_header)
+    def in_header(self, part: bytes) -> bool:
+        return part in self._texts().header
 
-    def header_text(self) -> Iterable[str]:
-        section = self._header_section()
-        raw = section.decode("utf-8", "replace")
-        decoded = decode_header_section(section)
-        return (raw,) if raw == decoded else (raw, decoded)
-
-    def body_text(self) -> Iterable[str]:
-        stored = self._read()
-        part = mime.parse(stored.data, wire=stored.wire)
-        return mime.text_of(stored.data, part, wire=stored.wire)
+    def in_body(self, part: bytes) -> bool:
+        return part in self._texts().body
 
     def sent_date(self) -> date | None:
-        values = mime.field_values(self._header_section(), "Date", wire=self._read().wire)
-        moment = parse_date(values[0]) if values else None
-        return None if moment is None else calendar_day(*moment)
+        return self._shelf.sent_date(self._message)
 
 
 # Fields whose text is in the stored ENVELOPE, split up.
@@ -78,40 +117,53 @@ _RUN = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*")
 _FULL_ENVELOPE = 16 << 10
 _SLICE = 500
 
-Filter = Callable[["Account", "MailboxId", "list[MessageTuple]", "Pace"], "list[MessageTuple]"]
 
-
-def overview_filter(key: SearchKey) -> Filter | None:
+class OverviewFilter:
     """A quick test that leaves out most messages which a program with header keys cannot match.
 
-    It looks for the letters and digits that the fields must contain in the stored ENVELOPE. None
-    when the program has no such key that every match must satisfy.
+    It looks for the letters and digits that the fields must contain in the stored ENVELOPE; once
+    for all copies of a message.
     """
-    runs: set[bytes] = set()
-    for each in key.keys if isinstance(key, And) else (key,):
-        if isinstance(each, Header) and each.name in _IN_ENVELOPE:
-            runs.update(run.encode() for run in _RUN.findall(each.value.lower()))
-    if not runs:
-        return None
-    # The longest are the rarest.
-    needed = sorted(runs, key=len, reverse=True)
 
-    def promising(
-        account: Account, mailbox_id: MailboxId, messages: list[MessageTuple], pace: Pace
-    ) -> list[MessageTuple]:
-        found: list[MessageTuple] = []
-        for start in range(0, len(messages), _SLICE):
-            part = messages[start : start + _SLICE]
-            overviews = account.overviews(mailbox_id, [message[M_UID] for message in part])
-            found += [
-                message
-                for message, overview in zip(part, overviews, strict=True)
-                if overview is not None and _may_match(overview[0], needed)
-            ]
-            pace()
-        return found
+    __slots__ = ("_account", "_known", "_mailbox_id", "_needed", "_pace")
 
-    return promising
+    def __init__(
+        self, account: Account, mailbox_id: MailboxId, runs: Iterable[bytes], pace: Pace
+    ) -> None:
+        self._account = account
+        self._mailbox_id = mailbox_id
+        # The longest are the rarest.
+        self._needed = sorted(runs, key=len, reverse=True)
+        self._pace = pace
+        self._known: dict[int, bool] = {}
+
+    @classmethod
+    def of(
+        cls, account: Account, mailbox_id: MailboxId, key: SearchKey, pace: Pace
+    ) -> OverviewFilter | None:
+        """None when there is no such key that every match must satisfy."""
+        runs: set[bytes] = set()
+        for each in key.keys if isinstance(key, And) else (key,):
+            if isinstance(each, Header) and each.name in _IN_ENVELOPE:
+                runs.update(run.encode() for run in _RUN.findall(each.value.lower()))
+        return cls(account, mailbox_id, runs, pace) if runs else None
+
+    def promising(self, messages: list[MessageTuple]) -> list[MessageTuple]:
+        """Those of `messages` that may match."""
+        known = self._known
+        news = {m[M_EMAIL_ID]: m[M_UID] for m in messages if m[M_EMAIL_ID] not in known}
+        distinct = list(news.items())
+        for start in range(0, len(distinct), _SLICE):
+            self._look_at(distinct[start : start + _SLICE])
+            self._pace()
+        return [message for message in messages if known[message[M_EMAIL_ID]]]
+
+    def _look_at(self, some: list[tuple[int, int]]) -> None:
+        known, needed = self._known, self._needed
+        overviews = self._account.overviews(self._mailbox_id, [uid for _, uid in some])
+        for (email_id, _), overview in zip(some, overviews, strict=True):
+            # Of one that is gone, a copy may be there.
+            known[email_id] = overview is None or _may_match(overview[0], needed)
 
 
 def _may_match(envelope: bytes, needed: list[bytes]) -> bool:

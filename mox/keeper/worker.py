@@ -13,12 +13,18 @@ from mox.keeper.border import guarded
 from mox.serving.context import Context
 from mox.store import Store, housekeeping
 from mox.store.mirror import Resting, mirror_flags
+from mox.store.texts import Backlog
 
 log = logfmt.logger("keeper")
 
 # How often file names are made to follow the flags: looking costs next to nothing.
 MIRROR_S = 0.25
 MINUTE_S = 60.0
+HOUR_S = 3600.0
+# How often messages are looked for that the text index lacks, and which part of the time a
+# backlog may take.
+TEXTS_S = 2.0
+TEXTS_SHARE = 0.2
 SWEEP_S = 600.0
 # Between two mailboxes of a sweep, so that it takes little of the disk and the CPU.
 SWEEP_PAUSE_S = 0.005
@@ -29,12 +35,15 @@ INTENT_AGE_S = 5.0
 def run(ctx: Context) -> None:
     """Serve until ctx.stopping is set."""
     store = ctx.store
+    cleared: dict[str, int] = {}
     loops: list[gevent.Greenlet[..., None]] = [
         gevent.spawn(_mirror_loop, store),
         gevent.spawn(_every, MINUTE_S, lambda: _each_minute(store)),
         gevent.spawn(_intents_loop, store),
         gevent.spawn(_after_start, store),
         gevent.spawn(training.loop, ctx),
+        gevent.spawn(_texts_loop, store),
+        gevent.spawn(_every, HOUR_S, lambda: _each_hour(store, cleared)),
     ]
     ctx.ready()
     ctx.stopping.wait()
@@ -80,6 +89,29 @@ def _each_minute(store: Store) -> None:
         gevent.sleep(0)
     housekeeping.clear_arrivals(store, now)
     store.pool.apply(housekeeping.clear_directories, (store, now))
+
+
+def _texts_loop(store: Store) -> None:
+    backlog = Backlog(store)
+    while True:
+        gevent.sleep(TEXTS_S)
+        guarded(lambda: _index_texts(backlog))
+
+
+def _index_texts(backlog: Backlog) -> None:
+    started = time.monotonic()
+    for _ in backlog.steps(started):
+        gevent.sleep((time.monotonic() - started) * (1 / TEXTS_SHARE - 1))
+        started = time.monotonic()
+
+
+def _each_hour(store: Store, cleared: dict[str, int]) -> None:
+    """Forget contents of messages that are gone; `cleared`: modseqs of accounts then."""
+    for name in store.account_names():
+        account = store.find_account(name)
+        if account is not None and cleared.get(name) != (modseq := account.modseq()):
+            housekeeping.clear_contents(store, account)
+            cleared[name] = modseq
 
 
 def _every(seconds: float, work: Callable[[], None]) -> None:

@@ -49,6 +49,7 @@ from mox.message.reader import parse
 from mox.message.sections import Section, decoded, section
 from mox.message.structure import bodystructure
 from mox.message.subjects import base_subject
+from mox.message.summary import Summary, thread_links
 from mox.message.transfer import header_text, part_octets, part_text, text_of
 from mox.message.words import decode_header
 
@@ -63,6 +64,7 @@ __all__ = [
     "NotALeaf",
     "Part",
     "Section",
+    "Summary",
     "UnknownEncoding",
     "address_list",
     "base_subject",
@@ -90,6 +92,7 @@ __all__ = [
     "section",
     "split_fields",
     "text_of",
+    "thread_links",
     "walk",
 ]
 

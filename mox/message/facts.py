@@ -9,9 +9,11 @@ from mox.message.envelopes import render_envelope
 from mox.message.fields import Data, as_bytes
 from mox.message.ids import parse_message_id, parse_references
 from mox.message.limits import LIMITS, Limits
+from mox.message.preview import preview
 from mox.message.reader import Reader
 from mox.message.scan import FieldMap
 from mox.message.structure import bodystructure
+from mox.message.summary import Summary, summarise
 from mox.message.words import decode_text
 
 
@@ -30,28 +32,40 @@ class IndexFacts:
     has_8bit: bool
     has_nul: bool
     is_dsn: bool
+    summary: Summary
     malformed: str  # "" or what was wrong first
 
 
 def index_facts(data: Data, *, wire: bool, limits: Limits = LIMITS) -> IndexFacts:
-    """Read a message for the index. Never raises; costs about 60 µs for a usual message."""
+    """Read a message for the index. Never raises; costs about 100 µs for a usual message."""
     octets = as_bytes(data)
     reader = Reader(octets, wire=wire, limits=limits)
     root = reader.read()
     fields = reader.fields
     date = parse_date(_first(fields, b"date"))
+    message_id = parse_message_id(_first(fields, b"message-id"))
+    subject = decode_text(_first(fields, b"subject")[: limits.field_octets])
+    references = _references(fields, limits)
     return IndexFacts(
         render_envelope(fields, limits),
         bodystructure(root),
         len(octets) if wire else len(octets) + octets.count(b"\n"),
-        parse_message_id(_first(fields, b"message-id")),
-        decode_text(_first(fields, b"subject")[: limits.field_octets]),
+        message_id,
+        subject,
         date[0] if date else None,
         date[1] if date else 0,
-        _references(fields, limits),
+        references,
         not octets.isascii(),
         b"\0" in octets,
         root.is_dsn,
+        summarise(
+            fields,
+            subject=subject,
+            date=date,
+            message_id=message_id,
+            references=references,
+            preview=preview(octets, root, wire=wire),
+        ),
         reader.malformed,
     )
 

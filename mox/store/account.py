@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from array import array
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gevent
 
-from mox.store import maildir, mailfiles, messages, sync, writing
+from mox.store import maildir, mailfiles, messages, summaries, sync, writing
 from mox.store.account_txn import AccountTxn
 from mox.store.annotations import copy_annotations
 from mox.store.committer import WriteTxn
@@ -45,6 +45,7 @@ from mox.store.watch import FileWatch
 
 if TYPE_CHECKING:
     from mox.junk.mailboxflags import MailboxFlags
+    from mox.message import Summary
     from mox.store.credentials import Credentials
     from mox.store.store import Store
 
@@ -85,6 +86,11 @@ class Account:
     def subscriptions(self) -> list[str]:
         return self._reader.subscriptions()
 
+    @cached_property
+    def created(self) -> int:
+        """When the account got its index, seconds since the epoch; never changes."""
+        return self._reader.record().created
+
     def usage(self) -> Usage:
         return self._reader.usage()
 
@@ -106,6 +112,11 @@ class Account:
         self, mailbox_id: MailboxId, uids: Sequence[int]
     ) -> list[tuple[bytes, bytes] | None]:
         return self._reader.overviews(mailbox_id, uids)
+
+    def summaries(
+        self, mailbox_id: MailboxId, messages: Sequence[MessageTuple], pace: Callable[[], None]
+    ) -> list[Summary]:
+        return summaries.summaries(self, mailbox_id, messages, pace)
 
     def changes(self, after: int) -> list[Change]:
         return self._reader.changes(after)

@@ -1,6 +1,7 @@
 """The one LMDB environment: its databases and how it is opened.
 
-Key parts are big-endian: a = account u32, m = mailbox u32, u = uid u32, q = modseq u64.
+Key parts are big-endian: a = account u32, m = mailbox u32, u = uid u32, q = modseq u64,
+e = email id u64.
 Opened after fork and once per process (LMDB allows neither otherwise).
 """
 
@@ -52,6 +53,10 @@ DATABASES = {
     "queue_from_id": "unique id in an envelope sender → id",
     "retired": "id → outgoing record",
     "retired_until": "time u64, id → empty",
+    "summary": "a e → message.Summary of all copies of a message",
+    "text": "a e → texts.pack_text: what SEARCH looks at, of all copies of a message",
+    "text_mark": "a m → uid up to which the mailbox's messages are in `text`",
+    "thread": "a, hash of a message id and a base subject → thread id u64",
     "sent_log": "a, time u64, n → recipient",
     "sent_to": "a, recipient → time u64 of the first message",
     "junk_state": "a → words.JunkState: totals of the content filter",
@@ -104,6 +109,10 @@ class Databases:
     sts_policy: lmdb._Database
     subscription: lmdb._Database
     tls_result: lmdb._Database
+    summary: lmdb._Database
+    text: lmdb._Database
+    text_mark: lmdb._Database
+    thread: lmdb._Database
     touched: lmdb._Database
     trained: lmdb._Database
     training: lmdb._Database

@@ -314,6 +314,7 @@ def remove_mailbox(account: AccountTxn, mailbox_id: MailboxId) -> None:
             write.delete(db, key)
     write.delete(dbs.mailbox, mailbox.key)
     write.delete(dbs.mailbox_state, mailbox.key)
+    write.delete(dbs.text_mark, mailbox.key)
     write.delete(dbs.mailbox_name, account.key + name.encode())
 
 

@@ -6,14 +6,24 @@ import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import lmdb
 
 from mox import logfmt
 from mox.store import arrivals, mailfiles, records, writing
 from mox.store.errors import StoreError
-from mox.store.model import MailboxId
+from mox.store.model import M_EMAIL_ID, M_THREAD_ID, MailboxId
 from mox.store.reading import range_items
-from mox.store.records import KEY_A, KEY_AM, KEY_AMU, MailboxState
+from mox.store.records import (
+    KEY_A,
+    KEY_AE,
+    KEY_AM,
+    KEY_AMU,
+    KEYED_MESSAGE,
+    MESSAGE,
+    MailboxState,
+)
 
 if TYPE_CHECKING:
     from mox.store.account import Account
@@ -78,6 +88,53 @@ def clear_arrivals(store: Store, now: float) -> None:
         forget = partial(arrivals.forget_before, account_id, int(now), _AT_ONCE)
         while store.committer.write(forget) == _AT_ONCE:
             pass
+
+
+def clear_contents(store: Store, account: Account) -> int:
+    """Forget summaries and texts of messages that no mailbox has any more; how many entries.
+
+    An email id that no message has comes never back, so what was found needs no second look.
+    """
+    dead = store.pool.apply(_dead_contents, (store, account))
+    for start in range(0, len(dead), _AT_ONCE):
+        store.committer.write(partial(_delete, dead[start : start + _AT_ONCE]))
+    return len(dead)
+
+
+def _delete(entries: list[tuple[lmdb._Database, bytes]], write: WriteTxn) -> None:
+    for db, key in entries:
+        write.delete(db, key)
+
+
+def _dead_contents(store: Store, account: Account) -> list[tuple[lmdb._Database, bytes]]:
+    """Takes about a second per million messages."""
+    prefix = KEY_A.pack(account.id)
+    dbs = store.dbs
+    dead: list[tuple[lmdb._Database, bytes]] = []
+    with dbs.env.begin() as txn:
+        emails: set[int] = set()
+        threads: set[int] = set()
+        with txn.cursor(db=dbs.message) as cursor:
+            keys = [key for key, _ in range_items(txn, dbs.mailbox, prefix)]
+            found = cursor.getmulti(keys, True, MESSAGE.size, True)
+        for message in KEYED_MESSAGE.iter_unpack(found):
+            emails.add(message[M_EMAIL_ID])
+            threads.add(message[M_THREAD_ID])
+        for db in (dbs.summary, dbs.text):
+            dead += [(db, k) for k in _keys(txn, db, prefix) if KEY_AE.unpack(k)[1] not in emails]
+        for key, value in range_items(txn, dbs.thread, prefix):
+            if int.from_bytes(value, "big") not in threads:
+                dead.append((dbs.thread, key))
+    return dead
+
+
+def _keys(txn: lmdb.Transaction, db: lmdb._Database, prefix: bytes) -> Iterator[bytes]:
+    with txn.cursor(db=db) as cursor:
+        if cursor.set_range(prefix):
+            for key in cast("Iterator[bytes]", cursor.iternext(keys=True, values=False)):
+                if not key.startswith(prefix):
+                    return
+                yield key
 
 
 def clear_directories(store: Store, now: float) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mox.message import index_facts
-from mox.store import maildir, messages, records
+from mox.store import maildir, messages
 
 # A directory changed this recently may change again without a new mtime (clock tick).
 TICK_NS = 20_000_000
@@ -114,9 +114,10 @@ def _adopt(path: str, content: bytes, modified: int) -> Adopted:
     lines = content.count(b"\n")
     wire = lines > 0 and content.count(b"\r\n") == lines
     facts = index_facts(content, wire=wire)
-    overview = records.pack_overview(facts.envelope, facts.bodystructure)
     flags, bits = maildir.parse_letters(text)
-    incoming = messages.Incoming(path, modified, 0, facts.size, overview, flags=flags, wire=wire)
+    incoming = messages.Incoming(
+        path, modified, 0, facts.size, messages.kept(facts), flags=flags, wire=wire
+    )
     return Adopted(incoming, bits)
 
 

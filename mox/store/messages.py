@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mox.message import thread_links
 from mox.store import history_txn, maildir, records
 from mox.store.account_txn import AccountTxn, MailboxTxn, apply_flags, now
 from mox.store.errors import ErrorKind, Moved, StoreError
@@ -29,10 +30,19 @@ from mox.store.model import (
     Stored,
 )
 from mox.store.origin import relocated
-from mox.store.records import FILE_IS_WIRE, HAS_ORIGIN, KEY_A, KEY_AMU, KEYED_MESSAGE
+from mox.store.records import (
+    FILE_IS_WIRE,
+    HAS_ORIGIN,
+    KEY_A,
+    KEY_AE,
+    KEY_AMU,
+    KEY_SEQ,
+    KEYED_MESSAGE,
+)
 
 if TYPE_CHECKING:
     from mox.junk.mailboxflags import MailboxFlags
+    from mox.message import IndexFacts
     from mox.store.committer import WriteTxn
     from mox.store.origin import Origin
 
@@ -43,6 +53,24 @@ _STATES_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What the index keeps of a message's content, ready to be put."""
+
+    overview: bytes  # records.pack_overview
+    summary: bytes = b""  # b"" for a copy: it has its original's
+    links: tuple[bytes, ...] = ()  # message.thread_links
+
+
+def kept(facts: IndexFacts) -> Kept:
+    summary = facts.summary
+    return Kept(
+        records.pack_overview(facts.envelope, facts.bodystructure),
+        records.encode(summary),
+        thread_links(summary),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Incoming:
     """A message whose file is in place, about to get its records."""
 
@@ -50,11 +78,11 @@ class Incoming:
     received: int
     zone: int
     size: int  # wire octets
-    overview: bytes  # records.pack_overview
+    facts: Kept
     flags: int = 0
     keywords: tuple[str, ...] = ()
     email_id: int = 0  # 0: a new one
-    thread_id: int = 0  # 0: its own
+    thread_id: int = 0  # 0: to be found by the links
     wire: bool = False  # the file has CRLF line ends
     origin: Origin | None = None
 
@@ -87,13 +115,17 @@ def add(
     found = mailbox.get(int.from_bytes(known, "big")) if known and len(known) == 4 else None
     uid = mailbox.next_uid() if found is None else found[0]
     email_id = incoming.email_id
+    thread_id = incoming.thread_id
     if not email_id:
         account.state.email_id += 1
         email_id = account.state.email_id
+        write.put(dbs.summary, KEY_AE.pack(account.id, email_id), incoming.facts.summary)
+    if not thread_id:
+        thread_id = join_thread(account, incoming.facts.links, email_id)
     bits = mailbox.marked(mailbox.keyword_bits(incoming.keywords), marks)
     origin = incoming.origin
     if "\\Sent" in mailbox.record.special_use and (origin is None or not origin.sent_to):
-        origin = history_txn.sent_message(incoming.overview, origin)
+        origin = history_txn.sent_message(incoming.facts.overview, origin)
     flags = incoming.flags | (FILE_IS_WIRE if incoming.wire else 0)
     if origin is not None:
         flags |= HAS_ORIGIN
@@ -104,7 +136,7 @@ def add(
         incoming.received,
         now(),
         email_id,
-        incoming.thread_id or email_id,
+        thread_id,
         incoming.size,
         flags,
         incoming.zone,
@@ -114,7 +146,7 @@ def add(
         mailbox.insert(message)
         write.put(dbs.file, key, incoming.path.encode())
         write.put(dbs.base, base_key, KEY_A.pack(uid))
-        write.put(dbs.overview, key, incoming.overview)
+        write.put(dbs.overview, key, incoming.facts.overview)
     else:
         mailbox.replace(found, message)
     if origin is not None:
@@ -123,6 +155,23 @@ def add(
     if path != shown_path(path, incoming.flags, bits):
         show_later(write, key, incoming.flags, bits)
     return uid
+
+
+def join_thread(account: AccountTxn, links: tuple[bytes, ...], email_id: int) -> int:
+    """The thread of a new message: of its id, else of the nearest reference that has one.
+
+    What had none gets this one, so that an original that comes after its reply joins it. A new
+    thread is called like its first message (RFC 8474 §5.2: the id of a message's thread stays).
+    """
+    write, db = account.write, account.write.dbs.thread
+    keys = [account.key + link for link in links if link]
+    values = [write.get(db, key) for key in keys]
+    known = next((value for value in values if value is not None), None)
+    thread = KEY_SEQ.pack(email_id) if known is None else known
+    for key, value in zip(keys, values, strict=True):
+        if value is None:
+            write.put(db, key, thread)
+    return int.from_bytes(thread, "big")
 
 
 def show_later(write: WriteTxn, key: bytes, flags: int, keywords: int) -> None:
@@ -300,7 +349,7 @@ def copy(
             received=message[3],
             zone=message[9],
             size=message[M_SIZE],
-            overview=overview or b"",
+            facts=Kept(overview or b""),
             flags=flags,
             keywords=words,
             email_id=message[M_EMAIL_ID],

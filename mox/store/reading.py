@@ -68,6 +68,12 @@ class Reader:
         assert value is not None, "an account without state"
         return AccountState(value)
 
+    def record(self) -> records.AccountRecord:
+        with self._env.begin() as txn:
+            value = lookup(txn, self._dbs.account, self._key)
+        assert value is not None, "an account without record"
+        return records.decode_account(value)
+
     def usage(self) -> Usage:
         state = self.state()
         return Usage(state.octets, state.messages)

@@ -12,12 +12,14 @@ from typing import Final
 
 import msgspec
 
+from mox.message import Summary
 from mox.store.model import Change, MessageTuple
 
 KEY_A: Final = struct.Struct(">I")
 KEY_AM: Final = struct.Struct(">II")
 KEY_AMU: Final = struct.Struct(">III")
 KEY_AQ: Final = struct.Struct(">IQ")
+KEY_AE: Final = struct.Struct(">IQ")
 KEY_AMQ: Final = struct.Struct(">IIQ")
 KEY_SEQ: Final = struct.Struct(">Q")
 
@@ -77,6 +79,7 @@ _mailbox = msgspec.msgpack.Decoder(MailboxRecord).decode
 _expunged = msgspec.msgpack.Decoder(ExpungedRecord).decode
 _intents = msgspec.msgpack.Decoder(list[Intent]).decode
 _changes = msgspec.msgpack.Decoder(list[Change]).decode
+_summary = msgspec.msgpack.Decoder(Summary).decode
 
 encode = _encode
 decode_account = _account
@@ -84,6 +87,7 @@ decode_mailbox = _mailbox
 decode_expunged = _expunged
 decode_intents = _intents
 decode_changes = _changes
+decode_summary = _summary
 
 
 class AccountState:

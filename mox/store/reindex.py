@@ -14,13 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from mox.message import index_facts
-from mox.store import mailfiles, records
+from mox.store import mailfiles, messages, records
 from mox.store.account import Account
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import WriteTxn
 from mox.store.errors import ErrorKind, StoreError
-from mox.store.model import M_FLAGS, M_SIZE, MailboxId, MessageTuple
-from mox.store.records import FILE_IS_WIRE, KEY_AMU
+from mox.store.model import M_EMAIL_ID, M_FLAGS, M_SIZE, MailboxId, MessageTuple
+from mox.store.records import FILE_IS_WIRE, KEY_AE, KEY_AMU
 from mox.store.store import Store, open_store
 
 _AT_ONCE = 500
@@ -65,7 +65,7 @@ def reindex_account(store: Store, account: Account) -> Report:
 
 
 def _rebuild(store: Store, account: Account, mailbox_id: MailboxId, uids: Sequence[int]) -> int:
-    """Make overview and size of some messages anew; how many differed."""
+    """Make overview, summary and size of some messages anew; how many differed."""
     directory = account.directory(mailbox_id)
     work: list[tuple[MessageTuple, str]] = []
     for message in account.select(mailbox_id, uids):
@@ -75,35 +75,41 @@ def _rebuild(store: Store, account: Account, mailbox_id: MailboxId, uids: Sequen
     fresh = store.pool.apply(_read_facts, (work,))
     old = account.overviews(mailbox_id, [message[0] for message, _, _ in fresh])
     wrong = [
-        (message, size, overview)
-        for (message, size, overview), was in zip(fresh, old, strict=True)
-        if size != message[M_SIZE] or was != records.unpack_overview(overview)
+        (message, size, kept)
+        for (message, size, kept), was in zip(fresh, old, strict=True)
+        if size != message[M_SIZE] or was != records.unpack_overview(kept.overview)
     ]
 
     def change(write: WriteTxn) -> None:
         txn = AccountTxn(write, account.id)
         mailbox = txn.mailbox(mailbox_id)
-        for message, size, overview in wrong:
+        for message, size, kept in wrong:
             present = mailbox.get(message[0])
             if present is not None:
                 key = KEY_AMU.pack(account.id, mailbox_id, message[0])
-                write.put(write.dbs.overview, key, overview)
+                write.put(write.dbs.overview, key, kept.overview)
                 mailbox.replace(present, (*present[:7], size, present[8], present[9]))
+        for message, _, kept in fresh:
+            key = KEY_AE.pack(account.id, message[M_EMAIL_ID])
+            write.put(write.dbs.summary, key, kept.summary)
+            write.delete(write.dbs.text, key)
+        # The keeper makes the text index of the mailbox anew.
+        write.delete(write.dbs.text_mark, mailbox.key)
         txn.save()
 
-    if wrong:
-        store.write(change)
+    store.write(change)
     return len(wrong)
 
 
-def _read_facts(work: list[tuple[MessageTuple, str]]) -> list[tuple[MessageTuple, int, bytes]]:
-    result: list[tuple[MessageTuple, int, bytes]] = []
+def _read_facts(
+    work: list[tuple[MessageTuple, str]],
+) -> list[tuple[MessageTuple, int, messages.Kept]]:
+    result: list[tuple[MessageTuple, int, messages.Kept]] = []
     for message, path in work:
         found = mailfiles.read_regular(path)
         if found is not None:
             facts = index_facts(found[0], wire=bool(message[M_FLAGS] & FILE_IS_WIRE))
-            overview = records.pack_overview(facts.envelope, facts.bodystructure)
-            result.append((message, facts.size, overview))
+            result.append((message, facts.size, messages.kept(facts)))
     return result
 
 

@@ -61,7 +61,7 @@ class _Prepared:
     parts: list[bytes]
     base: str
     wire_size: int
-    overview: bytes
+    facts: messages.Kept
     large: bool
 
 
@@ -77,8 +77,7 @@ def _prepare_parts(prefix: bytes, stored: bytes | mmap.mmap, large: bool) -> _Pr
     data = prefix.replace(b"\r\n", b"\n") + body if prefix else body
     facts = index_facts(data, wire=False)
     base = maildir.base_name(len(data), facts.size)
-    overview = records.pack_overview(facts.envelope, facts.bodystructure)
-    return _Prepared([data], base, facts.size, overview, large)
+    return _Prepared([data], base, facts.size, messages.kept(facts), large)
 
 
 def _file(store: Store, directory: str, path: str, prepared: _Prepared) -> FileWrite:
@@ -198,7 +197,7 @@ def _plan(
         received,
         zone,
         prepared.wire_size,
-        prepared.overview,
+        prepared.facts,
         int(target.flags),
         target.keywords,
     )
@@ -314,7 +313,7 @@ def _appended(
 ) -> messages.Incoming:
     received: Timestamp = message.received
     return messages.Incoming(
-        path, received[0], received[1], ready.wire_size, ready.overview, int(flags), keywords
+        path, received[0], received[1], ready.wire_size, ready.facts, int(flags), keywords
     )
 
 

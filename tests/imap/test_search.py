@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mox.collation import folded
 from mox.imap.commands import Search, SearchReturn
 from mox.imap.search import MAX_UID, Layout, View, compile_search
 from mox.imap.searchkeys import And, HasFlag, Header, Not, Numbers, Or, SearchKey, Text, Uids
 from mox.imap.searchresult import Extent, extent, saved, summary
-from mox.imap.searchtext import FoldedText, fold, header_forms
 from mox.imap.sequence import SequenceSet
 from tests.imap.drive import command
 
@@ -27,14 +27,27 @@ LAYOUT = Layout(
     received=4,
     zone=5,
     size=6,
+    saved=7,
+    email=8,
+    thread=9,
     flag_bits={"\\seen": 1, "\\answered": 2, "\\flagged": 4, "\\deleted": 8, "$forwarded": 32},
 )
 
 
 def message(
-    uid: int, *, modseq=1, flags=0, keywords=0, received=NOON, zone=0, size=100
+    uid: int,
+    *,
+    modseq=1,
+    flags=0,
+    keywords=0,
+    received=NOON,
+    zone=0,
+    size=100,
+    saved=NOON,
+    email=0,
+    thread=0,
 ) -> tuple[int, ...]:
-    return (uid, modseq, flags, keywords, received, zone, size)
+    return (uid, modseq, flags, keywords, received, zone, size, saved, email or uid, thread or uid)
 
 
 @dataclass
@@ -46,17 +59,26 @@ class Mail:
     sent: date | None = None
     asked: list[str] = field(default_factory=list)
 
-    def header(self, name):
-        self.asked.append(name)
-        return self.headers.get(name, [])
+    def has_field(self, name, part):
+        self.asked.append(name.decode().lower())
+        return any(
+            part in folded(value)
+            for field, values in self.headers.items()
+            for value in values
+            if folded(field) == name
+        )
 
-    def header_text(self):
+    def in_header(self, part):
         self.asked.append("HEADER")
-        return [f"{name}: {value}" for name, values in self.headers.items() for value in values]
+        return any(
+            part in folded(f"{field}: {value}")
+            for field, values in self.headers.items()
+            for value in values
+        )
 
-    def body_text(self):
+    def in_body(self, part):
         self.asked.append("BODY")
-        return self.body
+        return any(part in folded(text) for text in self.body)
 
     def sent_date(self):
         self.asked.append("DATE")
@@ -163,6 +185,34 @@ def test_dates_are_those_of_the_zone_the_message_has():
         assert hits(program, messages=[late]) == expected
 
 
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("savedbefore 4-Oct-2024", [1]),
+        ("savedon 4-Oct-2024", [2]),
+        ("savedsince 4-Oct-2024", [2, 3]),
+        ("savedatesupported", [1, 2, 3]),
+        ("emailid M7", [1, 3]),
+        ("emailid T7", []),
+        ("threadid T9", [2, 3]),
+        ("threadid nosuch", []),
+        ("not emailid M7", [2]),
+    ],
+)
+def test_save_dates_and_object_ids(program, expected):
+    view = View(
+        layout=LAYOUT,
+        uids=array("I", [1, 2, 3]),
+        object_number=lambda kind, text: int(text[1:]) if text[0] == kind else -1,
+    )
+    messages = [
+        message(1, saved=NOON - DAY, email=7),
+        message(2, saved=NOON, email=8, thread=9),
+        message(3, saved=NOON + DAY, email=7, thread=9),
+    ]
+    assert hits(program, view, messages) == expected
+
+
 def test_empty_mailbox():
     view = View(layout=LAYOUT, uids=array("I"))
     for program in ("all", "1:*", "uid 1:*", "*", "not 1:*", "$", "recent"):
@@ -258,34 +308,41 @@ def test_quick_tests_come_first_inside_or():
     assert mail.asked == []
 
 
-def test_each_text_is_asked_for_once():
-    mail = Mail(headers={"subject": ["b"]}, body=["c"])
-    hits(
-        "or subject x or subject y or body x or text y text z",
-        messages=[message(1)],
-        text=lambda _: mail,
-    )
-    assert sorted(mail.asked) == ["BODY", "HEADER", "subject"]
-
-
-def test_header_forms_are_raw_and_decoded():
-    decode = {b"a": "a", b"=?x?=": "X", b"\xe9": "é"}.__getitem__
-    assert list(header_forms([b"a", b"=?x?=", b"\xe9"], decode)) == [
-        *("a", "=?x?=", "X", "\ufffd", "é")
-    ]
+def test_a_text_key_is_asked_once_for_all_copies_of_a_message():
+    mails = {uid: Mail(body=["c"]) for uid in (1, 2, 3)}
+    copies = [message(1, email=7), message(2, email=7), message(3, email=8)]
+    assert hits("body c", messages=copies, text=lambda found: mails[found[0]]) == [1, 2, 3]
+    assert [len(mail.asked) for mail in mails.values()] == [1, 0, 1]
 
 
 @pytest.mark.parametrize(
-    ("text", "folded"),
-    [("ABC", "abc"), ("Straße", "strasse"), ("É", "é"), ("E\u0301", "é"), ("ﬁ", "fi"), ("Å", "å")],
+    ("program", "expected"),
+    [
+        # RFC 6203 §3: words in any order; what is not fuzzy stays strict.
+        ('fuzzy subject "break imap"', [1, 2]),
+        ('subject "imap break"', [1]),
+        ('fuzzy (subject "break imap" body x)', []),
+        ("fuzzy unseen", [1, 2]),
+        ('fuzzy subject "imap other"', []),
+        ('not fuzzy subject "break imap"', []),
+    ],
 )
-def test_folding(text, folded):
-    assert fold(text) == folded
+def test_fuzzy_keys(program, expected):
+    subjects = {1: "IMAP break", 2: "Break of an imap server"}
+    found = hits(
+        program,
+        messages=[message(1), message(2)],
+        text=lambda m: Mail(headers={"subject": [subjects[m[0]]]}),
+    )
+    assert found == expected
 
 
-@given(st.text())
-def test_folding_twice_changes_nothing(text):
-    assert fold(fold(text)) == fold(text)
+def test_relevancy_is_highest_for_the_whole_phrase():
+    plan = compile_search(command('search fuzzy subject "imap break"').key, VIEW)
+    exact, words = Mail(headers={"subject": ["imap break"]}), Mail({"subject": ["break imap"]})
+    assert plan.relevancy(exact) == 100
+    assert plan.relevancy(words) == 80
+    assert plan.relevancy(Mail()) == 1
 
 
 # ---- against a plain evaluation --------------------------------------------------------------
@@ -361,15 +418,6 @@ def test_deep_and_wide_programs_do_not_overflow():
     assert hits("(" * 60 + "seen" + ")" * 60) == [2, 5]
     chain = "or (not subject x) " * 600 + "seen"
     assert hits(chain, text=lambda _: Mail()) == [2, 4, 5, 9]
-
-
-def test_folded_text_keeps_what_it_has():
-    mail = Mail(headers={"a": ["X"]}, body=["Y"])
-    folded = FoldedText(mail)
-    assert folded.header("a") is folded.header("a")
-    assert folded.header_text() is folded.header_text()
-    assert folded.body() is folded.body()
-    assert mail.asked == ["a", "HEADER", "BODY"]
 
 
 # ---- results ---------------------------------------------------------------------------------

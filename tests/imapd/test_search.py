@@ -160,7 +160,7 @@ def test_failed_search_saves_nothing(client: Client, monkeypatch: pytest.MonkeyP
         raise RuntimeError("not today")
 
     with monkeypatch.context() as patch:
-        patch.setattr("mox.imapd.search.blocks", broken)
+        patch.setattr("mox.imapd.finding.blocks", broken)
         assert client.no("search return (save) all") == "[SERVERBUG] internal error"
     assert client.ok("search $") == ["* SEARCH"]
 

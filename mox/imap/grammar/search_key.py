@@ -1,6 +1,7 @@
 """Search programs (RFC 9051 §6.4.4 and §9: search-program, search-key).
 
-With the keys of RFC 3501 that RFC 9051 dropped (NEW, OLD, RECENT), RFC 5032 and RFC 7162.
+With the keys of RFC 3501 that RFC 9051 dropped (NEW, OLD, RECENT), and those of RFC 5032, RFC 6203,
+RFC 7162, RFC 8474 and RFC 8514.
 Recursion is bounded by `limits.depth`; a chain OR a OR b OR c … costs no depth, since clients
 write such chains as long as they have alternatives.
 """
@@ -21,6 +22,8 @@ from mox.imap.searchkeys import (
     And,
     Body,
     Comparison,
+    EmailId,
+    Fuzzy,
     HasFlag,
     Header,
     Larger,
@@ -31,10 +34,12 @@ from mox.imap.searchkeys import (
     Or,
     ReceivedDate,
     Recent,
+    SavedDate,
     SearchKey,
     SentDate,
     Smaller,
     Text,
+    ThreadId,
     Uids,
     Younger,
 )
@@ -56,6 +61,8 @@ _SIMPLE: dict[str, SearchKey] = {
     "UNFLAGGED": Not(HasFlag("\\Flagged")),
     "UNSEEN": Not(HasFlag("\\Seen")),
     "RECENT": Recent(),
+    # RFC 8514 §4.3: every mailbox here has save dates, for every message.
+    "SAVEDATESUPPORTED": All(),
     "OLD": Not(Recent()),
     "NEW": And((Recent(), Not(HasFlag("\\Seen")))),
 }
@@ -63,11 +70,15 @@ _DATE_KEYS: dict[str, Callable[[date], SearchKey]] = {
     "BEFORE": partial(ReceivedDate, Comparison.BEFORE),
     "ON": partial(ReceivedDate, Comparison.ON),
     "SINCE": partial(ReceivedDate, Comparison.SINCE),
+    "SAVEDBEFORE": partial(SavedDate, Comparison.BEFORE),
+    "SAVEDON": partial(SavedDate, Comparison.ON),
+    "SAVEDSINCE": partial(SavedDate, Comparison.SINCE),
     "SENTBEFORE": partial(SentDate, Comparison.BEFORE),
     "SENTON": partial(SentDate, Comparison.ON),
     "SENTSINCE": partial(SentDate, Comparison.SINCE),
 }
 _HEADER_KEYS = ("BCC", "CC", "FROM", "SUBJECT", "TO")
+_OBJECTID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 # RFC 7162 §3.1.5: entry-name = DQUOTE "/flags/" attr-flag DQUOTE, entry-type-req = priv/shared/all
 _ENTRY_NAME = re.compile(rb'(?i:"/flags/(?:\\\\)?[!#-$&\'+-\[^-z|}~]+" (?:priv|shared|all) )')
 
@@ -116,6 +127,10 @@ class _Program:
         if name == "NOT":
             cursor.space()
             return Not(self.key(depth + 1))
+        if name == "FUZZY":
+            # RFC 6203 §6: search-key =/ "FUZZY" SP search-key
+            cursor.space()
+            return Fuzzy(self.key(depth + 1))
         if name == "OR":
             return self._or(depth + 1)
         return _leaf(cursor, name)
@@ -171,6 +186,11 @@ def _modseq(cursor: Cursor) -> SearchKey:
     return ModSeq(cursor.number(MAX_NUMBER64))
 
 
+# RFC 8474 §7: objectid = 1*255(ALPHA / DIGIT / "_" / "-")
+def _objectid(cursor: Cursor) -> str:
+    return cursor.match(_OBJECTID, "an object id").decode("ascii")
+
+
 def _keyword(cursor: Cursor) -> SearchKey:
     return HasFlag(cursor.atom("a keyword"))
 
@@ -187,4 +207,6 @@ _ARGUMENT_KEYS: dict[str, Callable[[Cursor], SearchKey]] = {
     "YOUNGER": lambda cursor: Younger(cursor.nz_number()),
     "UID": lambda cursor: Uids(sequence_set(cursor)),
     "MODSEQ": _modseq,
+    "EMAILID": lambda cursor: EmailId(_objectid(cursor)),
+    "THREADID": lambda cursor: ThreadId(_objectid(cursor)),
 }

@@ -1,0 +1,148 @@
+"""Carrying out search programs on a mailbox: what SEARCH, SORT, THREAD and ESEARCH share.
+
+Works through the mailbox in blocks and lets other connections run in between.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mox.imap.search import Layout, Plan, compile_search
+from mox.imap.search import View as SearchView
+from mox.imap.sequence import slices_in
+from mox.imapd.blocks import blocks
+from mox.imapd.flagtext import FLAG_BY_NAME
+from mox.imapd.objectids import number_of
+from mox.imapd.pace import Pace
+from mox.imapd.searchtext import OverviewFilter, Shelf
+from mox.store.model import (
+    M_EMAIL_ID,
+    M_FLAGS,
+    M_KEYWORDS,
+    M_MODSEQ,
+    M_RECEIVED,
+    M_SAVED,
+    M_SIZE,
+    M_THREAD_ID,
+    M_UID,
+    M_ZONE,
+    MAX_UID,
+)
+
+if TYPE_CHECKING:
+    from mox.imap.searchkeys import SearchKey
+    from mox.imapd.searchtext import StoredText
+    from mox.imapd.view import View
+    from mox.store.account import Account
+    from mox.store.model import MessageTuple
+
+_BLOCK = 2000
+# With texts to look at, so that what is kept of them need not be held for all at once.
+_TEXT_BLOCK = 200
+# The first match is looked for in small steps, as it may come soon.
+_FIRST_BLOCK = 100
+
+_LAYOUT = Layout(
+    uid=M_UID,
+    modseq=M_MODSEQ,
+    flags=M_FLAGS,
+    keywords=M_KEYWORDS,
+    received=M_RECEIVED,
+    zone=M_ZONE,
+    size=M_SIZE,
+    saved=M_SAVED,
+    email=M_EMAIL_ID,
+    thread=M_THREAD_ID,
+    flag_bits={name: int(flag) for name, flag in FLAG_BY_NAME.items()},
+)
+
+
+class Finder:
+    """One search being carried out in one mailbox."""
+
+    def __init__(self, account: Account, view: View, key: SearchKey, *, rev2: bool) -> None:
+        self._account = account
+        self._view = view
+        self._key = key
+        self.pace = Pace()
+        self.plan: Plan = compile_search(
+            key,
+            SearchView(
+                layout=_LAYOUT,
+                uids=view.uids,
+                keywords=view.keywords,
+                saved=view.saved,
+                recent_from=MAX_UID + 1 if rev2 else view.recent_from,
+                now=int(time.time()),
+                object_number=lambda kind, objectid: number_of(account, kind, objectid),
+            ),
+        )
+        self._slices = slices_in(self.plan.ranges, view.uids)
+        self._shelf = Shelf(account, view.mailbox_id, key, self.pace)
+        self._filter: OverviewFilter | None = None
+        if self.plan.deep is not None:
+            self._filter = OverviewFilter.of(account, view.mailbox_id, key, self.pace)
+
+    def uids(self) -> array[int]:
+        """The uids of all that match, ascending."""
+        found = array("I")
+        for matches in self._matches(_BLOCK):
+            found.extend([message[M_UID] for message in matches])
+        return found
+
+    def messages(self) -> list[MessageTuple]:
+        """All that match, ascending."""
+        return [message for matches in self._matches(_BLOCK) for message in matches]
+
+    def first(self, *, backward: bool = False) -> list[MessageTuple]:
+        """The lowest match, or the highest: at most one."""
+        for matches in self._matches(_FIRST_BLOCK, backward=backward):
+            if matches:
+                return matches[:1]
+        return []
+
+    def matching(self, messages: list[MessageTuple]) -> list[MessageTuple]:
+        """Those of some messages of the mailbox that match."""
+        ranges = slices_in(self.plan.ranges, array("I", [message[M_UID] for message in messages]))
+        named = [message for start, stop in ranges for message in messages[start:stop]]
+        return self._test(named)
+
+    def relevancies(self, messages: list[MessageTuple]) -> list[int]:
+        """RFC 6203 §4: how well each of these matches fits."""
+        scores: list[int] = []
+        for start in range(0, len(messages), _TEXT_BLOCK):
+            some = messages[start : start + _TEXT_BLOCK]
+            self._shelf.fetch(some)
+            scores += [self.plan.relevancy(self._shelf.open(message)) for message in some]
+            self.pace()
+        return scores
+
+    def _matches(self, size: int, *, backward: bool = False) -> Iterator[list[MessageTuple]]:
+        """Messages that match, block by block; those of a block in the direction of the walk."""
+        view = self._view
+        for block in blocks(self._account, view, self._slices, size, backward=backward):
+            yield self._test(block.messages[::-1] if backward else block.messages)
+            self.pace()
+        self._shelf.close()
+
+    def _test(self, messages: list[MessageTuple]) -> list[MessageTuple]:
+        plan = self.plan
+        if plan.deep is None:
+            return list(plan.find(messages, self._open))
+        if plan.quick is not None:
+            messages = [message for message in messages if plan.quick(message)]
+        if self._filter is not None:
+            messages = self._filter.promising(messages)
+        found: list[MessageTuple] = []
+        for start in range(0, len(messages), _TEXT_BLOCK):
+            some = messages[start : start + _TEXT_BLOCK]
+            self._shelf.fetch(some)
+            found += plan.find(some, self._open)
+            self.pace()
+        return found
+
+    def _open(self, message: MessageTuple) -> StoredText:
+        return self._shelf.open(message)
