@@ -109,11 +109,25 @@ def count_log_line(level: str) -> None:
 
 def exposition() -> bytes:
     """All metrics in Prometheus' text format; reads every process's files."""
+    return generate_latest(_all_processes())
+
+
+def total(name: str) -> float:
+    """Return a counter's sum over all processes and labels; reads every process's files."""
+    return sum(
+        sample.value
+        for metric in _all_processes().collect()
+        for sample in metric.samples
+        if sample.name == name
+    )
+
+
+def _all_processes() -> CollectorRegistry:
     if DIRECTORY_VARIABLE not in os.environ:
-        return generate_latest(REGISTRY)
+        return REGISTRY
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # theirs has no types
-    return generate_latest(registry)
+    return registry
 
 
 def process_started() -> None:

@@ -21,12 +21,14 @@ took = metrics.histogram("mox_test_seconds", "Test.")
 for _ in range(2):
     if os.fork() == 0:
         counter.labels("a").inc(3)
+        counter.labels("b").inc(0.5)
         gauge.set(5)
         took.observe(0.02)
         os._exit(0)
 pids = [os.wait()[0] for _ in range(2)]
 metrics.process_ended(pids[0])
 sys.stdout.buffer.write(metrics.exposition())
+print("total", metrics.total("mox_test_total"))
 """
 
 
@@ -43,6 +45,7 @@ def test_counters_of_ended_processes_stay_and_gauges_go(tmp_path: Path) -> None:
     assert "mox_test_open 5.0" in lines
     assert 'mox_test_seconds_bucket{le="0.05"} 2.0' in lines
     assert 'mox_test_seconds_bucket{le="0.01"} 0.0' in lines
+    assert "total 7.0" in lines
 
 
 def test_a_single_process_shows_its_own() -> None:

@@ -17,7 +17,6 @@ _STATIC = (
     "CheckUpdates",
     "ACME",
     "AdminPasswordFile",
-    "Listeners.*.NATIPs",
     "Listeners.*.IPsNATed",
     "Listeners.*.TLS.ACME",
     "Listeners.*.TLS.HostPrivateKeyFiles",
@@ -68,7 +67,6 @@ _DYNAMIC = (
     "Accounts.*.NoCustomPassword",
     "WebDomainRedirects",
     "WebHandlers",
-    "MonitorDNSBLs",
 )
 
 

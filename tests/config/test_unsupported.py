@@ -32,7 +32,6 @@ def test_default_written_out_is_not_listed(files: Files) -> None:
         ("Accounts/mjl/KeepRejects", "true"),
         ("Accounts/mjl/KeepRetiredWebhookPeriod", "1h"),
         ("Accounts/mjl/Destinations/mjl@example.org/MessageAuthRequiredSMTPError", "x"),
-        ("MonitorDNSBLs", ["a.example"]),
     ],
 )
 def test_place_is_told(files: Files, path: str, value: sconf.Plain) -> None:
