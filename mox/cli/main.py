@@ -20,6 +20,7 @@ MODULES = (
     "mox.cli.localserve",
     "mox.cli.account",
     "mox.cli.queue",
+    "mox.cli.junk",
     "mox.cli.config",
     "mox.cli.dmarc",
     "mox.cli.general",

@@ -104,8 +104,8 @@ class JunkParams:
         float,
         Field(
             "MaxPower",
-            "How close to sure a single word can be, from 0 to 0.5: 0.01 means between 1 % and "
-            "99 %.",
+            "How close to sure a single word can be, above 0 and at most 0.5: 0.01 means between "
+            "1 % and 99 %.",
             example="0.01",
         ),
     ]

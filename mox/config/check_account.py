@@ -85,8 +85,9 @@ def _check_junk_filter(junk_filter: JunkFilter, scope: Scope) -> None:
     if not 0 <= junk_filter.threshold <= 1:
         scope.error("must be from 0 to 1", "Threshold")
     params, at = junk_filter.params, scope.at("Params")
-    if not 0 <= params.max_power <= 0.5:
-        at.error("must be from 0 to 0.5", "MaxPower")
+    if not 0 < params.max_power <= 0.5:
+        # 0 would let one word decide for ever.
+        at.error("must be above 0 and at most 0.5", "MaxPower")
     if not 0 <= params.ignore_words <= 0.5:
         at.error("must be from 0 to 0.5", "IgnoreWords")
     if params.top_words < 0:

@@ -61,7 +61,6 @@ _DYNAMIC = (
     "Accounts.*.RejectsMailbox",
     "Accounts.*.KeepRejects",
     "Accounts.*.Introbox",
-    "Accounts.*.AutomaticJunkFlags",
     "Accounts.*.JunkFilter",
     "Accounts.*.NoFirstTimeSenderDelay",
     "Accounts.*.NoCustomPassword",

@@ -20,7 +20,7 @@ _INLINE = frozenset(
 )
 _NAME = re.compile(r"/?[a-zA-Z][^\s/>]{0,40}")
 # Attributes up to the closing angle bracket, which may stand in quotes before.
-_ATTRIBUTES = re.compile(r"""[^>"']*+(?:(?:"[^"]*+"|'[^']*+')[^>"']*+)*+>""")
+_ATTRIBUTES = re.compile(r"""[^>"']*+(?:(?:"[^"]*+"|'[^']*+')[^>"']*+)*>""")
 _ALT = re.compile(r"""\salt\s*=\s*(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""", re.IGNORECASE)
 # Bounded, so that no number of thousands of digits is ever read.
 _ENTITY = re.compile(

@@ -14,7 +14,7 @@ MAX_TOKEN_OCTETS = 500
 
 # An apostrophe before a letter ends the word (don't, l'heure); all others are trimmed or within.
 _APOSTROPHE = re.compile(r"'(?=[^\W\d_])")
-_WORD = re.compile(r"[^\W_]++(?:'++[^\W_]++)*+")
+_WORD = re.compile(r"[^\W_]++(?:'++[^\W_]++)*")
 _RANDOM = re.compile(r"[b-df-hj-np-tv-z2-9]{6}")
 _DIGIT = re.compile(r"\d")
 _HEX = re.compile(r"[\da-f]+")

@@ -144,7 +144,7 @@ RULES: list[tuple[str, sconf.Plain, str]] = [
     (
         f"{ACCOUNT}/JunkFilter",
         {"Threshold": "0.9", "Params": PARAMS | {"MaxPower": "0.6"}},
-        "Accounts.mjl.JunkFilter.Params.MaxPower: must be from 0 to 0.5",
+        "Accounts.mjl.JunkFilter.Params.MaxPower: must be above 0 and at most 0.5",
     ),
     (
         f"{ACCOUNT}/JunkFilter",
