@@ -1,7 +1,7 @@
 """One question to name servers: a datagram out, an answer back, TCP when it does not fit.
 
 RFC 1035 §4.2. The wire format is dnspython's; its resolver costs twice as much a question, which is
-what a message from an unknown domain waits for.
+what a message from an unknown domain waits for. Answers are measured before they are parsed.
 """
 
 from __future__ import annotations
@@ -13,34 +13,51 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
 import dns.name
-import dns.query
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
+
+from mox.dns.answer import ExtendedError, extended_error
+
+Server = tuple[str, int]
 
 # How long a server has for an answer in the first round, and how that grows in the next ones.
 _TRY_S: Final = 2.0
 _GROWTH: Final = 2
 # EDNS with a payload that fits any path unfragmented (DNS flag day 2020).
 _PAYLOAD: Final = 1232
+# Nobody needs more for mail; parsing it costs some milliseconds.
+_MAX_OCTETS: Final = 16384
+_MAX_RECORDS: Final = 400
 _HEADER: Final = struct.Struct(">HHHHHH")
+_LENGTH: Final = struct.Struct(">H")
 # RFC 6891 §6.1.2: root name, type OPT, payload size, no flags, no options.
 _OPT: Final = struct.pack(">BHHIH", 0, dns.rdatatype.OPT, _PAYLOAD, 0, 0)
 # RFC 6840 §5.7: the AD bit in a query asks for it in the answer.
 _FLAGS: Final = dns.flags.RD | dns.flags.AD
+_RCODE: Final = 0x0F
 _DECIDED: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
 class ExchangeFailed(Exception):
     """No server gave an answer in time; the text says what the last one did."""
 
+    def __init__(self, problem: str, extended: ExtendedError | None = None) -> None:
+        super().__init__(problem)
+        self.extended = extended
+
+
+class _BadAnswer(Exception):
+    """An answer that is not looked at."""
+
 
 def ask(
-    servers: Sequence[tuple[str, int]],
+    servers: Sequence[Server],
     name: dns.name.Name,
     rdtype: dns.rdatatype.RdataType,
     timeout_s: float,
@@ -49,67 +66,133 @@ def ask(
     """Ask the servers in turn until one answers NOERROR or NXDOMAIN. Raises ExchangeFailed."""
     end = clock() + timeout_s
     try_s = _TRY_S
-    problem = "no name server"
-    while servers and clock() < end:
+    problem, extended = "no name server", None
+    silent = bool(servers)
+    while silent and clock() < end:
+        silent = False
         for server in servers:
             left_s = min(try_s, end - clock())
             if left_s <= 0:
                 break
             try:
-                response = _ask_one(server, name, rdtype, left_s)
-            except (OSError, EOFError, dns.exception.DNSException) as e:
+                response = _ask_one(server, name, rdtype, left_s, clock)
+            except TimeoutError:
+                problem, silent = f"{server[0]}: timed out", True
+                continue
+            except (OSError, EOFError, _BadAnswer, dns.exception.DNSException) as e:
                 problem = f"{server[0]}: {e or type(e).__name__}"
                 continue
             if response.rcode() in _DECIDED:
                 return response
+            extended = extended_of(response) or extended
             problem = f"{server[0]}: {dns.rcode.to_text(response.rcode())}"
-        else:
-            if not problem.endswith("timed out"):
-                # They answered, or refused to: asking again at once would not change that.
-                break
+        # Without a silent one: they answered, or refused to; asking again would not change that.
         try_s *= _GROWTH
-    raise ExchangeFailed(problem)
+    raise ExchangeFailed(f"{problem} ({extended})" if extended else problem, extended)
+
+
+def extended_of(response: dns.message.Message) -> ExtendedError | None:
+    """Return the first extended error of a response, those about DNSSEC before others."""
+    # RFC 8914 §3: there may be several.
+    found = [
+        extended_error(int(option.code), option.text or "")
+        for option in response.options
+        if isinstance(option, dns.edns.EDEOption)
+    ]
+    return next((e for e in found if e.is_dnssec_failure), found[0] if found else None)
 
 
 def _ask_one(
-    server: tuple[str, int],
+    server: Server,
     name: dns.name.Name,
     rdtype: dns.rdatatype.RdataType,
     timeout_s: float,
+    clock: Callable[[], float],
 ) -> dns.message.Message:
     # RFC 5452 §9: a random id and a port of its own for each question keep forgeries out.
     number = secrets.randbits(16)
     question = name.to_wire() + struct.pack(">HH", rdtype, dns.rdataclass.IN)  # type: ignore[operator]
     query = _HEADER.pack(number, _FLAGS, 1, 0, 0, 1) + question + _OPT
-    response = _datagram(server, query, number, timeout_s)
-    if response.flags & dns.flags.TC:
-        full = dns.message.from_wire(query)
-        return dns.query.tcp(full, server[0], timeout_s, server[1])
-    return response
+    end = clock() + timeout_s
+    wire = _datagram(server, query, end, clock)
+    if _HEADER.unpack_from(wire)[1] & dns.flags.TC:
+        # RFC 7766 §5: what was cut off is asked for again over TCP.
+        wire = _stream(server, query, end, clock)
+    return _parsed(wire)
 
 
-def _datagram(
-    server: tuple[str, int], query: bytes, number: int, timeout_s: float
-) -> dns.message.Message:
-    family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
-    end = time.monotonic() + timeout_s
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.connect(server)
+def _datagram(server: Server, query: bytes, end: float, clock: Callable[[], float]) -> bytes:
+    with _connected(server, socket.SOCK_DGRAM, end, clock) as sock:
         sock.send(query)
         while True:
-            sock.settimeout(max(end - time.monotonic(), 0.001))
-            wire = sock.recv(65535)
-            if _is_answer(wire, query, number):
-                return dns.message.from_wire(wire, ignore_trailing=True, raise_on_truncation=False)
+            sock.settimeout(_left(end, clock))
+            # One more octet than is taken shows what is too long.
+            wire = sock.recv(_MAX_OCTETS + 1)
+            if _is_answer(wire, query):
+                return wire
 
 
-def _is_answer(wire: bytes, query: bytes, number: int) -> bool:
-    """Whether a datagram answers our question; anything else is noise, or a forgery."""
+def _stream(server: Server, query: bytes, end: float, clock: Callable[[], float]) -> bytes:
+    with _connected(server, socket.SOCK_STREAM, end, clock) as sock:
+        sock.sendall(_LENGTH.pack(len(query)) + query)
+        (length,) = _LENGTH.unpack(_exactly(sock, _LENGTH.size, end, clock))
+        if length > _MAX_OCTETS:
+            raise _BadAnswer(f"answer of {length} octets is too long")
+        wire = _exactly(sock, length, end, clock)
+    if not _is_answer(wire, query):
+        raise _BadAnswer("answer to another question")
+    return wire
+
+
+def _connected(
+    server: Server, kind: socket.SocketKind, end: float, clock: Callable[[], float]
+) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in server[0] else socket.AF_INET, kind)
+    try:
+        sock.settimeout(_left(end, clock))
+        sock.connect(server)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _exactly(sock: socket.socket, octets: int, end: float, clock: Callable[[], float]) -> bytes:
+    got = bytearray()
+    while len(got) < octets:
+        sock.settimeout(_left(end, clock))
+        piece = sock.recv(octets - len(got))
+        if not piece:
+            raise EOFError("connection closed in the middle of the answer")
+        got += piece
+    return bytes(got)
+
+
+def _left(end: float, clock: Callable[[], float]) -> float:
+    left_s = end - clock()
+    if left_s <= 0:
+        raise TimeoutError
+    return left_s
+
+
+def _is_answer(wire: bytes, query: bytes) -> bool:
+    """Whether a message answers our question; anything else is noise, or a forgery."""
     if len(wire) < _HEADER.size:
         return False
     id_, flags, questions, *_ = _HEADER.unpack_from(wire)
-    if id_ != number or not flags & dns.flags.QR:
+    if id_ != _HEADER.unpack_from(query)[0] or not flags & dns.flags.QR:
         return False
+    if not questions:
+        # A server that failed may leave the question out.
+        return flags & _RCODE not in _DECIDED
     asked = query[_HEADER.size : -len(_OPT)]
-    # A server that failed may leave the question out.
-    return not questions or wire[_HEADER.size :][: len(asked)].lower() == asked.lower()
+    return questions == 1 and wire[_HEADER.size :][: len(asked)].lower() == asked.lower()
+
+
+def _parsed(wire: bytes) -> dns.message.Message:
+    if len(wire) > _MAX_OCTETS:
+        raise _BadAnswer(f"answer of more than {_MAX_OCTETS} octets is too long")
+    records = sum(_HEADER.unpack_from(wire)[3:])
+    if records > _MAX_RECORDS:
+        raise _BadAnswer(f"answer with {records} records is too long")
+    return dns.message.from_wire(wire, ignore_trailing=True)

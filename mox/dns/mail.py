@@ -8,7 +8,8 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from mox.address import Domain
-from mox.dns.resolver import Resolver, Status
+from mox.dns.answer import Status
+from mox.dns.resolver import Resolver
 
 _MAX_HOSTS = 32
 _MAX_ADDRESSES = 16

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 import dns.exception
@@ -16,50 +13,38 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
-import dns.resolver
-from dns.rdata import Rdata
 
-from mox.dns.exchange import ExchangeFailed, ask
+from mox import metrics
+from mox.dns.answer import Answer, Status
+from mox.dns.cache import Cache, SharedCache
+from mox.dns.exchange import ExchangeFailed, ask, extended_of
+from mox.dns.flights import Flights
+from mox.dns.servers import RESOLV_CONF, Servers, configured_servers, one_server
 
-RESOLV_CONF: Final = "/etc/resolv.conf"
-# For tests and unusual installations: `address:port` of the one name server to ask.
-ENVIRONMENT: Final = "MOX_DNS_SERVER"
-
-_CACHE_ENTRIES: Final = 10_000
-_CACHE_MAX_TTL_S: Final = 3600.0
-_NEGATIVE_TTL_S: Final = 60
 # A record set with more than this is an attack or a mistake; nobody needs it for mail.
 _MAX_RECORDS: Final = 256
+# How often to see whether resolv.conf has changed.
+_LOOK_S: Final = 10.0
 
-
-class Status(Enum):
-    """How a query ended."""
-
-    OK = "ok"
-    NODATA = "no records of this type"
-    NXDOMAIN = "no such name"
-    TEMPORARY = "temporary failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The outcome of one query.
-
-    authentic: the name servers validated it with DNSSEC; also meaningful for negative answers.
-    canonical: the name at the end of the CNAMEs, without the last dot.
-    error: for logs, when `status` is TEMPORARY.
-    """
-
-    status: Status
-    records: tuple[Rdata, ...] = ()
-    authentic: bool = False
-    ttl: int = 0
-    canonical: str = ""
-    error: str = ""
+_LOOKUPS: Final = metrics.histogram(
+    "mox_dns_lookup_duration_seconds",
+    "Questions to name servers, without those answered from memory.",
+    ("type", "result"),
+    buckets=metrics.LOOKUP_BUCKETS,
+)
+_RESULTS: Final = {
+    Status.OK: "ok",
+    Status.NODATA: "nxdomain",
+    Status.NXDOMAIN: "nxdomain",
+    Status.TEMPORARY: "temporary",
+}
 
 
 class Resolver:
-    """A caching stub resolver. Cooperative under gevent when sockets are patched."""
+    """A caching stub resolver. Cooperative under gevent when sockets and threads are patched.
+
+    trusts_ad: the name servers' word on DNSSEC counts.
+    """
 
     def __init__(
         self,
@@ -68,89 +53,103 @@ class Resolver:
         server: str = "",
         timeout_s: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
+        shared: SharedCache | None = None,
     ) -> None:
-        """Ask `server` ("address:port") or those of resolv.conf.
+        """Ask `server` ("address:port") or those of resolv.conf, which is read again on changes.
 
-        `timeout_s` bounds one query with all its retries.
+        `timeout_s` bounds one query with all its retries. `shared` has answers of other processes.
         """
         self._timeout_s = timeout_s
         self._clock = clock
-        self._cache: dict[tuple[str, str], tuple[float, Answer]] = {}
-        self._servers: list[tuple[str, int]] = []
-        self._problem = self._configure(server or os.environ.get(ENVIRONMENT, ""), resolv_conf)
-        self.trusts_ad = all(_is_loopback(address) for address, _ in self._servers)
-
-    def _configure(self, server: str, path: str) -> str:
-        """Find the name servers; what is wrong, or nothing."""
-        try:
-            if server:
-                address, _, port = server.rpartition(":")
-                self._servers = [(address.strip("[]"), int(port))]
-            else:
-                configured = dns.resolver.Resolver(configure=False)
-                configured.read_resolv_conf(path)
-                self._servers = [(str(each), 53) for each in configured.nameservers]
-        except (dns.exception.DNSException, OSError, ValueError) as e:
-            return f"cannot use {server or path}: {e or type(e).__name__}: name a name server"
-        return ""
+        self._shared = shared
+        self._flights = Flights(clock)
+        self._resolv_conf = "" if server else resolv_conf
+        self._use(one_server(server) if server else configured_servers(resolv_conf))
+        self._version = self._version_of_file()
+        self._looked = clock()
 
     def query(self, name: str, rdtype: str, timeout_s: float | None = None) -> Answer:
         """Look up an absolute name (A-labels, with or without last dot). Never raises.
 
-        `timeout_s` shortens the time limit of the resolver.
+        `timeout_s` shortens the time limit of the resolver. A CNAME is followed, except when
+        `rdtype` is "CNAME": then NODATA says that there is none.
         """
         name = name.rstrip(".").lower()
         key = (name, rdtype)
-        cached = self._cache.get(key)
-        now = self._clock()
-        if cached is not None and cached[0] > now:
-            return cached[1]
+        cached = self._cache.get(key, self._clock())
+        if cached is not None:
+            return cached
+        cached = self._cache.get_shared(key, self._clock())
+        if cached is not None:
+            return cached
         limit_s = self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
-        answer = self._ask(name, rdtype, limit_s)
-        if answer.status is not Status.TEMPORARY and answer.ttl > 0:
-            if len(self._cache) >= _CACHE_ENTRIES:
-                self._evict(now)
-            self._cache[key] = (now + min(answer.ttl, _CACHE_MAX_TTL_S), answer)
+        answer = self._flights.ask(key, limit_s, lambda left_s: self._fetch(key, left_s))
+        return answer or Answer(Status.TEMPORARY, error=f"{name} {rdtype}: timed out")
+
+    def _fetch(self, key: tuple[str, str], timeout_s: float) -> Answer:
+        start = self._clock()
+        answer = self._ask(*key, timeout_s)
+        now = self._clock()
+        _LOOKUPS.labels(key[1].lower(), _RESULTS[answer.status]).observe(now - start)
+        self._cache.put(key, answer, now)
         return answer
 
-    def _evict(self, now: float) -> None:
-        """Drop what has expired, and the oldest half when that is not enough."""
-        self._cache = {key: entry for key, entry in self._cache.items() if entry[0] > now}
-        if len(self._cache) >= _CACHE_ENTRIES:
-            for key in list(self._cache)[: _CACHE_ENTRIES // 2]:
-                del self._cache[key]
-
     def _ask(self, name: str, rdtype: str, timeout_s: float) -> Answer:
-        if self._problem:
-            return Answer(Status.TEMPORARY, error=self._problem)
+        self._look_for_changes()
+        if self._servers.problem:
+            return Answer(Status.TEMPORARY, error=self._servers.problem)
         try:
             qname = dns.name.from_text(name + ".")
         except (dns.exception.DNSException, UnicodeError):
             return Answer(Status.NXDOMAIN)  # not a name that can exist
         kind = dns.rdatatype.from_text(rdtype)
         try:
-            response = ask(self._servers, qname, kind, timeout_s)
-            chain = response.resolve_chaining()  # type: ignore[attr-defined]
-        except (ExchangeFailed, dns.exception.DNSException) as e:
+            response = ask(self._servers.addresses, qname, kind, timeout_s, self._clock)
+            return self._answer(response)
+        except ExchangeFailed as e:
+            error = f"{name} {rdtype}: {e}"
+            return Answer(Status.TEMPORARY, error=error, extended_error=e.extended)
+        except dns.exception.DNSException as e:
             return Answer(Status.TEMPORARY, error=f"{name} {rdtype}: {e or type(e).__name__}")
-        authentic = self._is_authentic(response)
-        if response.rcode() == dns.rcode.NXDOMAIN:
-            return Answer(Status.NXDOMAIN, (), authentic, _NEGATIVE_TTL_S)
+
+    def _answer(self, response: dns.message.Message) -> Answer:
+        """Read a response; raises DNSException when its CNAMEs lead nowhere."""
+        chain = response.resolve_chaining()  # type: ignore[attr-defined]
+        authentic = self.trusts_ad and bool(response.flags & dns.flags.AD)
+        extended = extended_of(response) if response.options else None
+        # RFC 2308 §5: of negative answers, the lesser of the SOA's TTL and its minimum field.
+        ttl = int(chain.minimum_ttl)
         canonical = chain.canonical_name.to_text(omit_final_dot=True)
-        if chain.answer is None:
-            return Answer(Status.NODATA, (), authentic, _NEGATIVE_TTL_S, canonical)
-        if len(chain.answer) > _MAX_RECORDS:
+        if response.rcode() == dns.rcode.NXDOMAIN:
+            status = Status.NXDOMAIN
+        elif chain.answer is None:
+            status = Status.NODATA
+        elif len(chain.answer) > _MAX_RECORDS:
             error = f"{canonical}: more than {_MAX_RECORDS} records"
             return Answer(Status.TEMPORARY, error=error)
-        ttl = int(chain.minimum_ttl)
-        return Answer(Status.OK, tuple(chain.answer), authentic, ttl, canonical)
+        else:
+            status = Status.OK
+        records = tuple(chain.answer or ())
+        return Answer(status, records, authentic, ttl, canonical, extended_error=extended)
 
-    def _is_authentic(self, response: dns.message.Message) -> bool:
-        return self.trusts_ad and bool(response.flags & dns.flags.AD)
+    def _look_for_changes(self) -> None:
+        now = self._clock()
+        if now < self._looked + _LOOK_S:
+            return
+        self._looked = now
+        version = self._version_of_file()
+        if version != self._version:
+            self._version = version
+            self._use(configured_servers(self._resolv_conf))
 
+    def _use(self, servers: Servers) -> None:
+        self._servers = servers
+        self.trusts_ad = servers.trusts_ad
+        self._cache = Cache(self._shared, trusts_ad=servers.trusts_ad)
 
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
+    def _version_of_file(self) -> tuple[int, int] | None:
+        try:
+            stat = os.stat(self._resolv_conf)
+        except OSError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns

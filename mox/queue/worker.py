@@ -9,7 +9,6 @@ from typing import Final
 import gevent
 
 from mox import logfmt
-from mox.dns import Resolver
 from mox.metrics import PANICS
 from mox.queue.dispatcher import Dispatcher
 from mox.queue.services import Services
@@ -32,7 +31,7 @@ EXPIRY_S: Final = 3600.0
 
 def run(ctx: Context) -> None:
     """Deliver until ctx.stopping is set and what runs has ended."""
-    deliver(ctx, Services(ctx, Resolver()))
+    deliver(ctx, Services(ctx, ctx.resolver))
 
 
 def deliver(ctx: Context, services: Services) -> None:

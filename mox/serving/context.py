@@ -20,10 +20,12 @@ from mox.address import parse_domain
 
 if TYPE_CHECKING:
     from mox.config import Config
+    from mox.dns import Resolver
     from mox.serving.certificates import Certificates
     from mox.serving.limits import Limits
     from mox.store import Store
     from mox.store.bells import Bells
+    from mox.store.ephemeral import Ephemeral, EphemeralError
 
 
 class ConfigSource(Protocol):
@@ -79,6 +81,8 @@ class Context:
         self._announce = announce
         self._store: Store | None = None
         self._limits: Limits | None = None
+        self._ephemeral: Ephemeral | EphemeralError | None = None
+        self._resolver: Resolver | None = None
 
     @property
     def config(self) -> Config:
@@ -109,10 +113,35 @@ class Context:
     def limits(self) -> Limits:
         """The limits that all workers share, opened at first use."""
         if self._limits is None:
-            from mox.serving.limits import open_limits
+            from mox.serving.limits import Limits
 
-            self._limits = open_limits(self)
+            # Without the environment everything is allowed.
+            self._limits = Limits(self.ephemeral, self.slot)
         return self._limits
+
+    @property
+    def ephemeral(self) -> Ephemeral | None:
+        """What all processes share and may lose, opened at first use; None when it cannot be."""
+        from mox.store.ephemeral import EphemeralError, open_ephemeral
+
+        if self._ephemeral is None:
+            try:
+                self._ephemeral = open_ephemeral(self.data_dir)
+            except EphemeralError as e:
+                self.log.error("no limits on connections and logins are in force", err=e)
+                self._ephemeral = e
+        return None if isinstance(self._ephemeral, EphemeralError) else self._ephemeral
+
+    @property
+    def resolver(self) -> Resolver:
+        """The resolver of this process, made at first use; processes share answers."""
+        if self._resolver is None:
+            from mox.dns import Resolver
+            from mox.store.answers import SharedAnswers
+
+            shared = SharedAnswers(self.ephemeral) if self.ephemeral is not None else None
+            self._resolver = Resolver(shared=shared)
+        return self._resolver
 
     def ready(self) -> None:
         """Tell the supervisor that this worker serves; called once by each kind's `run`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import lmdb
 
@@ -25,12 +25,9 @@ from mox.serving.windows import (
     set_count,
     would_fit,
 )
-from mox.store.ephemeral import Ephemeral, EphemeralError, open_ephemeral
+from mox.store.ephemeral import Ephemeral, EphemeralError
 
-if TYPE_CHECKING:
-    from mox.serving.context import Context
-
-__all__ = ["Limits", "Refusal", "Window", "open_limits"]
+__all__ = ["Limits", "Refusal", "Window"]
 
 T = TypeVar("T")
 
@@ -197,13 +194,3 @@ def _failure_counters(networks: Sequence[bytes], now: float) -> list[tuple[bytes
         for windows in _FAILURES
         for counter in _counters(_FAILURE_KIND, networks, windows, now)
     ]
-
-
-def open_limits(ctx: Context) -> Limits:
-    """Open the limits of a worker; without the environment they let everything through."""
-    try:
-        ephemeral = open_ephemeral(ctx.data_dir)
-    except EphemeralError as e:
-        ctx.log.error("no limits on connections and logins are in force", err=e)
-        return Limits(None, ctx.slot)
-    return Limits(ephemeral, ctx.slot)

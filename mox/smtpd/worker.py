@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mox.dns import Resolver
 from mox.serving.limits import Refusal
 from mox.serving.server import Admission, serve
 from mox.smtp.reply import Reply
@@ -13,6 +12,7 @@ from mox.smtpd.services import Services
 from mox.smtpd.session import SHUTTING_DOWN, converse
 
 if TYPE_CHECKING:
+    from mox.dns import Resolver
     from mox.serving.connection import Connection
     from mox.serving.context import Context
 
@@ -21,7 +21,7 @@ _SUBMISSION_SERVICES: Final = frozenset({"submission", "submissions"})
 
 def run(ctx: Context) -> None:
     """Serve until told to stop and drained."""
-    serve_clients(ctx, Resolver())
+    serve_clients(ctx, ctx.resolver)
 
 
 def serve_clients(ctx: Context, resolver: Resolver) -> None:

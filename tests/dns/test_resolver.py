@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import socket
+import threading
 
 import pytest
 
 from mox.address import parse_domain
-from mox.dns import Accepts, Resolver, Status, accepts_mail, mail_hosts
+from mox.dns import Accepts, Answer, ExtendedError, Resolver, Status, accepts_mail, mail_hosts
 from mox.dns.mail import host_addresses
-from tests.support.fakedns import FakeDNS
+from tests.support.fakedns import FakeDNS, Mischief
 
 ZONE = {
     ("a.example", "MX"): ["20 mx2.a.example.", "10 mx1.a.example."],
@@ -24,6 +25,10 @@ ZONE = {
     ("nowhere.example", "MX"): ["10 gone.example."],
     ("txt.example", "TXT"): ['"v=spf1 " "-all"'],
     ("many.example", "TXT"): [f'"{i}"' for i in range(300)],
+    ("large.example", "TXT"): [f'"{i:0>200}"' for i in range(30)],
+    ("www.example", "CNAME"): ["alias.example."],
+    ("alias.example", "CNAME"): ["plain.example."],
+    ("dangling.example", "CNAME"): ["absent.example."],
 }
 
 
@@ -99,7 +104,97 @@ def test_answers_are_cached_until_their_ttl() -> None:
 
 def test_too_many_records_are_refused() -> None:
     with FakeDNS(ZONE) as dns:
-        assert resolver(dns).query("many.example", "TXT").status is Status.TEMPORARY
+        answer = resolver(dns).query("many.example", "TXT")
+    assert answer.status is Status.TEMPORARY
+    assert "more than 256 records" in answer.error
+
+
+def test_what_does_not_fit_a_datagram_comes_over_tcp() -> None:
+    with FakeDNS(ZONE) as dns:
+        answer = resolver(dns).query("large.example", "TXT")
+        assert len(dns.queries) == 2
+    assert len(answer.records) == 30
+
+
+def test_cnames_are_followed() -> None:
+    with FakeDNS(ZONE) as dns:
+        found = resolver(dns)
+        answer = found.query("www.example", "A")
+        assert (answer.status, answer.canonical) == (Status.OK, "plain.example")
+        assert found.query("www.example", "AAAA").status is Status.NODATA
+        assert found.query("dangling.example", "A").status is Status.NXDOMAIN
+
+
+def test_a_name_without_cname_has_none() -> None:
+    with FakeDNS(ZONE) as dns:
+        found = resolver(dns)
+        answer = found.query("www.example", "CNAME")
+        assert [record.to_text() for record in answer.records] == ["alias.example."]
+        assert found.query("plain.example", "CNAME").status is Status.NODATA
+        assert found.query("absent.example", "CNAME").status is Status.NXDOMAIN
+
+
+def test_negative_answers_are_kept_as_long_as_the_soa_says() -> None:
+    clock = Clock()
+    zone = {
+        ("short.example", "SOA"): ["ns.example. x.example. 1 1 1 1 20"],
+        ("long.example", "SOA"): ["ns.example. x.example. 1 1 1 1 86400"],
+    }
+    with FakeDNS(zone, authentic=True) as dns:
+        found = Resolver(server=dns.server, clock=clock)
+        for name in ("a.short.example", "a.long.example"):
+            assert found.query(name, "TXT").authentic
+            assert found.query(name, "TXT").authentic
+        assert len(dns.queries) == 2
+        clock.now += 21
+        found.query("a.short.example", "TXT")
+        found.query("a.long.example", "TXT")
+        assert len(dns.queries) == 3
+        # FakeDNS gives the SOA record a TTL of a minute, which is the limit then.
+        clock.now += 40
+        found.query("a.long.example", "TXT")
+        assert len(dns.queries) == 4
+
+
+def test_extended_errors_are_kept() -> None:
+    zone = {
+        ("bogus.example", "A"): ["SERVFAIL 6 signature of\tbogus.example"],
+        ("other.example", "A"): ["SERVFAIL 49152 Ümlaut & more"],
+        ("plain.example", "A"): ["SERVFAIL"],
+    }
+    with FakeDNS(zone) as dns:
+        found = resolver(dns)
+        answer = found.query("bogus.example", "A")
+        other = found.query("other.example", "A").extended_error
+        plain = found.query("plain.example", "A")
+    assert answer.status is Status.TEMPORARY
+    assert answer.extended_error == ExtendedError(6, "signature of?bogus.example")
+    assert answer.extended_error.is_dnssec_failure
+    assert answer.extended_error.reason == "dns-extended-error-6-DNSSEC-Bogus"
+    assert "DNSSEC Bogus: signature of" in answer.error
+    assert other is not None
+    assert not other.is_dnssec_failure
+    assert other.reason == "dns-extended-error-49152-mlaut-more"
+    assert plain.extended_error is None
+    assert "SERVFAIL" in plain.error
+
+
+def test_equal_questions_at_the_same_time_are_asked_once() -> None:
+    mischief = Mischief(delays={("txt.example", "TXT"): 0.5})
+    answers: list[Answer] = []
+    with FakeDNS(ZONE, mischief=mischief) as dns:
+        found = resolver(dns)
+
+        def look_up() -> None:
+            answers.append(found.query("txt.example", "TXT"))
+
+        threads = [threading.Thread(target=look_up) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert dns.queries == [("txt.example", "TXT")]
+    assert [answer.status for answer in answers] == [Status.OK] * 20
 
 
 def test_ad_bit_counts_from_loopback_also_for_negative_answers() -> None:

@@ -5,11 +5,13 @@ import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 
 import gevent
 import pytest
 
-from mox.serving.limits import Limits, Refusal, Window, open_limits
+from mox.serving.context import Context
+from mox.serving.limits import Limits, Refusal, Window
 from mox.store.ephemeral import Ephemeral, open_ephemeral
 from tests.serving.harness import logged
 from tests.store.test_ephemeral import close
@@ -255,16 +257,12 @@ def test_an_environment_that_fails_lets_through_and_logs(tmp_path: Path) -> None
 
 def test_limits_of_a_worker_without_a_place_for_them(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("in the way")
-
-    class Ctx:
-        data_dir, slot = tmp_path, 1
-
-        class log:
-            @staticmethod
-            def error(message: str, **_: object) -> None:
-                assert "no limits" in message
-
-    assert opened(open_limits(Ctx())) is None  # type: ignore[arg-type]
+    config = SimpleNamespace(current=SimpleNamespace(data_dir=tmp_path))
+    ctx = Context(kind="smtp", slot=1, config_source=config)
+    with logged() as log:
+        assert opened(ctx.limits) is None
+        assert ctx.resolver is ctx.resolver
+    assert len(log.containing("no limits")) == 1
 
 
 # Two processes.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.name
@@ -12,20 +15,48 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+TTL = 60
+Question = tuple[str, str]
+
+
+@dataclass
+class Mischief:
+    """What else than the zone decides about answers.
+
+    delays: seconds until the answer, by question. raw: makes the answer's octets from the
+    question's, for UDP and TCP alike. insecure: names without AD bit though the rest has it.
+    cuts_streams: TCP connections end in the middle of the answer.
+    """
+
+    delays: dict[Question, float] = field(default_factory=dict)
+    raw: dict[Question, Callable[[bytes], bytes]] = field(default_factory=dict)
+    insecure: set[str] = field(default_factory=set)
+    cuts_streams: bool = False
+
 
 class FakeDNS:
     """Serves `zone`: {("name", "TYPE"): ["rdata", …]} over UDP and TCP on 127.0.0.1.
 
-    A name that is in no key does not exist; rdata "SERVFAIL" or "DROP" fail. Queries are kept
-    in `queries`. Use as context manager.
+    A name that is in no key does not exist; negative answers have the SOA record of a name above.
+    CNAMEs are followed like a recursive server does. Rdata "SERVFAIL", "SERVFAIL 6 text" (with an
+    extended error), "REFUSED", "DROP" fail. What does not fit a datagram is truncated. Queries are
+    kept in `queries`. Use as context manager.
     """
 
-    def __init__(self, zone: dict[tuple[str, str], list[str]], *, authentic: bool = False) -> None:
+    def __init__(
+        self,
+        zone: dict[Question, list[str]],
+        *,
+        authentic: bool = False,
+        mischief: Mischief | None = None,
+    ) -> None:
         self.zone = zone
         self.authentic = authentic
-        self.queries: list[tuple[str, str]] = []
+        self.mischief = mischief or Mischief()
+        self.queries: list[Question] = []
         self._udp, self._tcp = _bind_both()
         self.port: int = self._udp.getsockname()[1]
+        self._timers: list[threading.Timer] = []
         self._threads = [
             threading.Thread(target=self._serve_udp, daemon=True),
             threading.Thread(target=self._serve_tcp, daemon=True),
@@ -37,6 +68,8 @@ class FakeDNS:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for timer in self._timers:
+            timer.cancel()
         for sock in (self._udp, self._tcp):
             sock.close()
 
@@ -51,10 +84,23 @@ class FakeDNS:
                 wire, peer = self._udp.recvfrom(4096)
             except OSError:
                 return
-            reply = self._answer(wire)
-            if reply is not None:
-                limit = max(512, reply.payload or 512)
-                self._udp.sendto(reply.to_wire(max_size=65535)[:limit], peer)
+            question = self._note(wire)
+            delay_s = self.mischief.delays.get(question, 0)
+            if delay_s:
+                timer = threading.Timer(delay_s, self._send, (wire, question, peer))
+                timer.daemon = True
+                self._timers.append(timer)
+                timer.start()
+            else:
+                self._send(wire, question, peer)
+
+    def _send(self, wire: bytes, question: Question, peer: tuple[str, int]) -> None:
+        reply = self._answer(wire, question, datagram=True)
+        if reply is not None:
+            try:
+                self._udp.sendto(reply, peer)
+            except OSError:
+                return  # the test is over
 
     def _serve_tcp(self) -> None:
         while True:
@@ -65,30 +111,73 @@ class FakeDNS:
             with conn:
                 conn.settimeout(5)
                 length = int.from_bytes(conn.recv(2), "big")
-                reply = self._answer(conn.recv(length))
+                wire = conn.recv(length)
+                reply = self._answer(wire, self._note(wire), datagram=False)
                 if reply is not None:
-                    wire = reply.to_wire()
-                    conn.sendall(len(wire).to_bytes(2, "big") + wire)
+                    sent = len(reply) // 2 if self.mischief.cuts_streams else len(reply)
+                    conn.sendall(len(reply).to_bytes(2, "big") + reply[:sent])
 
-    def _answer(self, wire: bytes) -> dns.message.Message | None:
+    def _note(self, wire: bytes) -> Question:
+        asked = dns.message.from_wire(wire).question[0]
+        name = asked.name.to_text(omit_final_dot=True).lower()
+        question = name, dns.rdatatype.to_text(asked.rdtype)
+        self.queries.append(question)
+        return question
+
+    def _answer(self, wire: bytes, question: Question, *, datagram: bool) -> bytes | None:
+        raw = self.mischief.raw.get(question)
+        if raw is not None:
+            return raw(wire)
         query = dns.message.from_wire(wire)
-        question = query.question[0]
-        name = question.name.to_text(omit_final_dot=True).lower()
-        rdtype = dns.rdatatype.to_text(question.rdtype)
-        self.queries.append((name, rdtype))
-        reply = dns.message.make_response(query, recursion_available=True)
-        if self.authentic:
-            reply.flags |= dns.flags.AD
-        records = self.zone.get((name, rdtype))
-        if records == ["DROP"]:
+        reply = self._reply(query, *question)
+        if reply is None:
             return None
-        if records == ["SERVFAIL"]:
-            reply.set_rcode(dns.rcode.SERVFAIL)
+        octets = reply.to_wire(max_size=65535)
+        if datagram and len(octets) > max(512, query.payload or 512):
+            cut = dns.message.make_response(query, recursion_available=True)
+            cut.flags |= dns.flags.TC
+            return cut.to_wire()
+        return octets
+
+    def _reply(
+        self, query: dns.message.Message, name: str, rdtype: str
+    ) -> dns.message.Message | None:
+        reply = dns.message.make_response(query, recursion_available=True)
+        if self.authentic and name not in self.mischief.insecure:
+            reply.flags |= dns.flags.AD
+        owner = self._follow(reply, name, rdtype)
+        records = self.zone.get((owner, rdtype), [])
+        failure = records[0].split(" ", 2) if records else [""]
+        if failure[0] == "DROP":
+            return None
+        if failure[0] in ("SERVFAIL", "REFUSED"):
+            reply.set_rcode(dns.rcode.from_text(failure[0]))
+            if len(failure) == 3:
+                option = dns.edns.EDEOption(int(failure[1]), failure[2])
+                reply.use_edns(0, options=[option])
         elif records:
-            reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", rdtype, *records))
-        elif not any(known == name for known, _ in self.zone):
-            reply.set_rcode(dns.rcode.NXDOMAIN)
+            reply.answer.append(dns.rrset.from_text(owner + ".", TTL, "IN", rdtype, *records))
+        else:
+            if not any(known == owner for known, _ in self.zone):
+                reply.set_rcode(dns.rcode.NXDOMAIN)
+            self._add_soa(reply, owner)
         return reply
+
+    def _follow(self, reply: dns.message.Message, name: str, rdtype: str) -> str:
+        seen: set[str] = set()
+        while rdtype != "CNAME" and name not in seen and (name, "CNAME") in self.zone:
+            seen.add(name)
+            target = self.zone[name, "CNAME"][0]
+            reply.answer.append(dns.rrset.from_text(name + ".", TTL, "IN", "CNAME", target))
+            name = target.rstrip(".").lower()
+        return name
+
+    def _add_soa(self, reply: dns.message.Message, name: str) -> None:
+        while name:
+            if soa := self.zone.get((name, "SOA")):
+                reply.authority.append(dns.rrset.from_text(name + ".", TTL, "IN", "SOA", *soa))
+                return
+            name = name.partition(".")[2]
 
 
 def _bind_both() -> tuple[socket.socket, socket.socket]:
