@@ -92,13 +92,13 @@ def _check_report_addresses(args: argparse.Namespace) -> int:
 def _discover(domain: Domain, rule: Rule) -> Discovery:
     """The record for a domain. Raises UserError without one, RemoteError when DNS fails."""
     from mox.dns import Resolver
-    from mox.mailauth.dmarclookup import Found, TreeWalker, lookup_by_suffix_list
+    from mox.mailauth.dmarclookup import Found, Queries, TreeWalker, lookup_by_suffix_list
 
-    resolver = Resolver()
+    queries = Queries(Resolver())
     if rule == "rfc9989":
-        discovery = TreeWalker(resolver).discover(domain)
+        discovery = TreeWalker(queries).discover(domain)
     else:
-        discovery = lookup_by_suffix_list(resolver, domain)
+        discovery = lookup_by_suffix_list(queries, domain)
     lookup = discovery.lookup
     if lookup.found is Found.TEMPORARY:
         raise RemoteError(f"looking up DMARC for {domain}: {lookup.problem}", temporary=True)

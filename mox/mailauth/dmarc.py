@@ -3,19 +3,26 @@
 RFC 9989, with RFC 7489 as the other rule: `rule="rfc7489"` finds organizational domains by the
 public suffix list instead of the DNS tree walk, and knows `pct` but not `np`, `psd` and `t`.
 
-Pure but for the resolver. The caller bounds the time with its own timeout, and draws the lots for
-`percent`.
+Pure but for the resolver. The caller draws the lots for `percent`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from mox.address import Domain
 from mox.dns import Resolver, Status
-from mox.mailauth.dmarclookup import Discovery, Found, TreeWalker, lookup_by_suffix_list
+from mox.mailauth.dmarclookup import (
+    TIMEOUT_S,
+    Discovery,
+    Found,
+    Queries,
+    TreeWalker,
+    lookup_by_suffix_list,
+)
 from mox.mailauth.results import (
     DKIMResult,
     DKIMStatus,
@@ -51,27 +58,30 @@ def evaluate(
     dkim: Sequence[DKIMResult],
     *,
     rule: Rule = "rfc9989",
+    timeout_s: float = TIMEOUT_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> DMARCResult:
     """Evaluate the one domain of the From field; None when there is none, or more than one.
 
     At most eight queries for the policy, and as many for each identifier that is below the same
-    organizational domain. Never raises.
+    organizational domain. Never raises; takes `timeout_s` at most.
     """
     # RFC 9989 §5.3.1: without exactly one Author Domain there is nothing to evaluate.
     if header_from is None:
         return DMARCResult(DMARCStatus.NONE, problem="no single domain in From")
-    walker = TreeWalker(resolver)
+    queries = Queries(resolver, timeout_s, clock)
+    walker = TreeWalker(queries)
     if rule == "rfc9989":
         discovery = walker.discover(header_from)
     else:
-        discovery = lookup_by_suffix_list(resolver, header_from)
+        discovery = lookup_by_suffix_list(queries, header_from)
     result = _without_policy(header_from, discovery)
     record = discovery.lookup.record
     if record is None:
         return result
     aligner = _SuffixListAligner(header_from) if rule == "rfc7489" else None
     alignment = _align(aligner or _WalkAligner(header_from, discovery, walker), record, spf, dkim)
-    policy, problem = _policy(resolver, result, record, rule)
+    policy, problem = _policy(queries, result, record, rule)
     is_tested = rule == "rfc9989" and record.testing
     status = alignment.status
     return replace(
@@ -218,7 +228,7 @@ def _identifiers(
 
 
 def _policy(
-    resolver: Resolver, result: DMARCResult, record: DMARCRecord, rule: Rule
+    queries: Queries, result: DMARCResult, record: DMARCRecord, rule: Rule
 ) -> tuple[DMARCPolicy, str]:
     """The policy for the Author Domain, before testing mode, and a problem in finding it out."""
     author = result.header_from
@@ -230,7 +240,7 @@ def _policy(
     if rule == "rfc7489" or nonexistent is None or nonexistent == subdomain:
         return subdomain, ""
     # RFC 9989 §3.2.13: what does not exist is told by NXDOMAIN, for whatever type.
-    answer = resolver.query(author.ascii, "MX")
+    answer = queries.ask(author.ascii, "MX")
     if answer.status is Status.NXDOMAIN:
         return nonexistent, ""
     if answer.status is Status.TEMPORARY:

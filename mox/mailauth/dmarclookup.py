@@ -6,7 +6,8 @@ one evaluation share a `TreeWalker`, so that no name is asked twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
@@ -15,13 +16,15 @@ from dns.rdata import Rdata
 from dns.rdtypes.ANY.TXT import TXT
 
 from mox.address import Domain
-from mox.dns import Resolver, Status
+from mox.dns import Answer, Resolver, Status
 from mox.mailauth.dmarcrecord import RecordError, is_record, parse_record
 from mox.mailauth.results import DMARCRecord
 from mox.mailauth.suffixes import organizational_domain, parent
 
 # RFC 9989 §4.10: eight queries, however long the name.
 MAX_WALK_QUERIES: Final = 8
+# For all queries of one evaluation.
+TIMEOUT_S: Final = 30.0
 
 
 class Found(Enum):
@@ -90,9 +93,31 @@ class Walk:
         return records[-1].domain if records else self.start
 
 
-def find_record(resolver: Resolver, domain: Domain) -> Lookup:
+class Queries:
+    """Queries that share one time limit: when it has passed, DNS does not answer any more."""
+
+    __slots__ = ("_clock", "_end", "_resolver")
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        timeout_s: float = TIMEOUT_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._resolver = resolver
+        self._clock = clock
+        self._end = clock() + timeout_s
+
+    def ask(self, name: str, rdtype: str) -> Answer:
+        left_s = self._end - self._clock()
+        if left_s <= 0:
+            return Answer(Status.TEMPORARY, error=f"{name} {rdtype}: no time left")
+        return self._resolver.query(name, rdtype, left_s)
+
+
+def find_record(queries: Queries, domain: Domain) -> Lookup:
     """Look up the record published for exactly this domain. Never raises."""
-    answer = resolver.query(f"_dmarc.{domain.ascii}", "TXT")
+    answer = queries.ask(f"_dmarc.{domain.ascii}", "TXT")
     if answer.status is Status.TEMPORARY:
         return Lookup(domain, Found.TEMPORARY, problem=answer.error)
     texts = [text for text in map(txt_record, answer.records) if is_record(text)]
@@ -125,16 +150,16 @@ def txt_record(record: Rdata) -> str:
 class TreeWalker:
     """Walks of one evaluation; each name is looked up once."""
 
-    __slots__ = ("_lookups", "_resolver")
+    __slots__ = ("_lookups", "_queries")
 
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
         self._lookups: dict[Domain, Lookup] = {}
 
     def find(self, domain: Domain) -> Lookup:
         lookup = self._lookups.get(domain)
         if lookup is None:
-            lookup = self._lookups[domain] = find_record(self._resolver, domain)
+            lookup = self._lookups[domain] = find_record(self._queries, domain)
         return lookup
 
     def walk(self, start: Domain) -> Walk:
@@ -175,13 +200,13 @@ def walk_names(start: Domain) -> Sequence[Domain]:
     return [start, *(parent(start, labels) for labels in shorter)]
 
 
-def lookup_by_suffix_list(resolver: Resolver, author: Domain) -> Discovery:
+def lookup_by_suffix_list(queries: Queries, author: Domain) -> Discovery:
     """Find the policy for an Author Domain by RFC 7489 §6.6.3."""
     organizational = organizational_domain(author)
-    lookup = find_record(resolver, author)
+    lookup = find_record(queries, author)
     authentic = lookup.authentic
     # Step 3: only when there is no record; several end the discovery (step 5).
     if lookup.found is Found.NONE and organizational != author:
-        lookup = find_record(resolver, organizational)
+        lookup = find_record(queries, organizational)
         authentic = authentic and lookup.authentic
     return Discovery(lookup, organizational, authentic)

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from mox.address import Address, AddressError, Domain, parse_address
 from mox.dns import Resolver, Status
-from mox.mailauth.dmarclookup import txt_record
+from mox.mailauth.dmarclookup import Queries, txt_record
 from mox.mailauth.dmarcrecord import RecordError, is_record, parse_report_permission
 from mox.mailauth.results import DMARCRecord
 from mox.mailauth.suffixes import organizational_domain
@@ -49,7 +49,8 @@ def aggregate_addresses(
 
     One query for each address of others; the record limits their number. Never raises.
     """
-    return [_checked(resolver, policy_domain, uri, size) for uri, size in record.aggregate_reports]
+    queries = Queries(resolver)
+    return [_checked(queries, policy_domain, uri, size) for uri, size in record.aggregate_reports]
 
 
 def mailto_address(uri: str) -> Address | None:
@@ -64,7 +65,7 @@ def mailto_address(uri: str) -> Address | None:
         return None
 
 
-def _checked(resolver: Resolver, policy_domain: Domain, uri: str, size: int) -> ReportAddress:
+def _checked(queries: Queries, policy_domain: Domain, uri: str, size: int) -> ReportAddress:
     address = mailto_address(uri)
     if address is None:
         return ReportAddress(uri, Permission.UNUSABLE)
@@ -73,7 +74,7 @@ def _checked(resolver: Resolver, policy_domain: Domain, uri: str, size: int) -> 
     if organizational_domain(address.domain) == organizational_domain(policy_domain):
         return ReportAddress(uri, Permission.OWN, (address,), size)
     name = f"{policy_domain.ascii}._report._dmarc.{address.domain.ascii}"
-    answer = resolver.query(name, "TXT")
+    answer = queries.ask(name, "TXT")
     if answer.status is Status.TEMPORARY:
         return ReportAddress(uri, Permission.UNKNOWN, problem=answer.error)
     permissions = [text for text in map(txt_record, answer.records) if is_record(text)]

@@ -162,3 +162,43 @@ def test_record_keeps_its_text_and_addresses(server: FakeDNS) -> None:
     assert result.record is not None
     assert result.record.text == text
     assert result.record.aggregate_reports == (("mailto:Reports@Example.com", 5120),)
+
+
+class Ticking:
+    """A clock that goes on by `step` with each look at it."""
+
+    def __init__(self, step: float) -> None:
+        self.step = step
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+@pytest.mark.parametrize("rule", ["rfc9989", "rfc7489"])
+def test_time_that_has_passed_is_a_temporary_error(server: FakeDNS, rule: str) -> None:
+    resolver = publish(server, {"dns": [f"example.com {REJECT}"]})
+    author = parse_domain("a.b.c.example.com")
+    spf = SPFResult(SPFStatus.NONE)
+    result = evaluate(
+        resolver,
+        author,
+        spf,
+        [],
+        rule="rfc9989" if rule == "rfc9989" else "rfc7489",
+        timeout_s=15,
+        clock=Ticking(10),
+    )
+    assert (result.status, result.rejects) == ("temperror", False)
+    assert "no time left" in result.problem
+    assert len(server.queries) == 1
+
+
+def test_name_server_that_does_not_answer_takes_the_time_limit_only(server: FakeDNS) -> None:
+    resolver = publish(server, {})
+    server.zone[("_dmarc.example.com", "TXT")] = ["DROP"]
+    author = parse_domain("example.com")
+    result = evaluate(resolver, author, SPFResult(SPFStatus.NONE), [], timeout_s=0.2)
+    assert (result.status, result.rejects) == ("temperror", False)
+    assert result.problem.startswith("_dmarc.example.com TXT: ")
