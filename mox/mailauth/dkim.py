@@ -86,7 +86,7 @@ def verify(
     `now` is in seconds since the epoch. Give a `SignedContent` when ARC is verified, too, or for
     wire form. `run` is called with the hashing of a body of more than LONG_BODY_OCTETS, to do it
     in a native thread (`BlockingPool.apply`); everything else is short. Look-ups are done one
-    after the other; after `budget_s` seconds no other is begun. Never raises.
+    after the other and take `budget_s` seconds at most. Never raises.
     """
     content = message if isinstance(message, SignedContent) else SignedContent(message)
     keys = Keys(resolver, budget_s=budget_s, clock=clock)

@@ -162,10 +162,11 @@ class Keys:
         return found
 
     def _look_up(self, name: str) -> FoundKey | KeyProblem:
-        if self._clock() >= self._end:
+        left_s = self._end - self._clock()
+        if left_s <= 0:
             return KeyProblem("looking up keys took too long", is_temporary=True)
         try:
-            return _choose(self._resolver.query(name, "TXT"))
+            return _choose(self._resolver.query(name, "TXT", left_s))
         except KeyProblem as e:
             return e
 

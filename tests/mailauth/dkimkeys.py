@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
+import dns.rdataclass
+import dns.rdatatype
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from dns.rdata import Rdata
+from dns.rdtypes.ANY.TXT import TXT
+
+from tests.support.zone import ZoneResolver
 
 ED25519 = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 NOW = 1_800_000_000
@@ -22,6 +28,37 @@ Subject: Hello
 Text  of two
 lines.
 """
+
+
+Texts = str | bytes | Sequence[str | bytes]
+
+
+class KeyZone(ZoneResolver):
+    """A zone of key records: {"name": "text", or several texts}; "TIMEOUT" is trouble."""
+
+    def __init__(self, texts: Mapping[str, Texts], *, is_authentic: bool = False) -> None:
+        super().__init__(
+            {(name, "TXT"): _records(found) for name, found in texts.items()}, is_authentic
+        )
+
+    @property
+    def asked(self) -> list[str]:
+        """The names in the order of the questions."""
+        assert all(rdtype == "TXT" for _, rdtype in self.queries)
+        return [name for name, _ in self.queries]
+
+
+def _records(found: Texts) -> list[str] | list[Rdata]:
+    if found == "TIMEOUT":
+        return ["TIMEOUT"]
+    return [_txt(text) for text in ([found] if isinstance(found, (str, bytes)) else found)]
+
+
+def _txt(text: str | bytes) -> Rdata:
+    octets = text.encode() if isinstance(text, str) else text
+    # RFC 6376 §3.6.2.2: strings of a record are joined without anything between them.
+    strings = [octets[at : at + 255] for at in range(0, len(octets), 255)] or [b""]
+    return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, strings)
 
 
 @cache

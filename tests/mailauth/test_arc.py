@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mox.dns import Status
 from mox.mailauth import arc
+from mox.mailauth.content import SignedContent
 from mox.mailauth.results import ARCStatus
-from tests.support.fakeresolver import TxtResolver
+from tests.mailauth.dkimkeys import KeyZone
 
 SUITE = Path(__file__).parent / "data/arc-validation.yml"
 NOW = 1_800_000_000.0
@@ -34,7 +34,7 @@ def test_the_suite_is_complete() -> None:
 @pytest.mark.parametrize("name", _CASES)
 def test_chain_of_the_suite(name: str) -> None:
     keys, message, expected = _CASES[name]
-    result = arc.verify(TxtResolver(keys), message, NOW)
+    result = arc.verify(KeyZone(keys), message, NOW)
     # The suite expects nothing where a sealer found the chain broken already: the draft that it
     # was made for stopped there. RFC 8617 §5.2 step 2 calls that a failure.
     assert result.status == (expected or "fail"), result.problem
@@ -42,14 +42,12 @@ def test_chain_of_the_suite(name: str) -> None:
 
 
 def test_chain_in_wire_form_is_the_same() -> None:
-    from mox.mailauth.content import SignedContent
-
     content = SignedContent(_THREE_HOPS.replace(b"\n", b"\r\n"), wire=True)
-    assert arc.verify(TxtResolver(_KEYS), content, NOW).status is ARCStatus.PASS
+    assert arc.verify(KeyZone(_KEYS), content, NOW).status is ARCStatus.PASS
 
 
 def test_sealers_are_told_oldest_first() -> None:
-    result = arc.verify(TxtResolver(_KEYS), _THREE_HOPS, NOW)
+    result = arc.verify(KeyZone(_KEYS), _THREE_HOPS, NOW)
     assert result.instance == 3
     assert [str(domain) for domain in result.sealers] == ["example.org"] * 3
     assert result.oldest_pass == 0
@@ -57,20 +55,20 @@ def test_sealers_are_told_oldest_first() -> None:
 
 def test_oldest_pass_says_since_when_the_message_is_unchanged() -> None:
     keys, message, _ = _CASES["cv_pass_i2_1_ams1_invalid"]
-    assert arc.verify(TxtResolver(keys), message, NOW).oldest_pass == 2
+    assert arc.verify(KeyZone(keys), message, NOW).oldest_pass == 2
 
 
 def test_no_answer_of_dns_is_temporary() -> None:
-    resolver = TxtResolver({name: Status.TEMPORARY for name in _KEYS})
+    resolver = KeyZone(dict.fromkeys(_KEYS, "TIMEOUT"))
     result = arc.verify(resolver, _THREE_HOPS, NOW)
     assert result.status is ARCStatus.TEMPERROR
-    assert "temporary failure" in result.problem
+    assert "timed out" in result.problem
 
 
 def test_keys_are_looked_up_once() -> None:
-    resolver = TxtResolver(_KEYS)
+    resolver = KeyZone(_KEYS)
     arc.verify(resolver, _THREE_HOPS, NOW)
-    assert resolver.queries == ["dummy._domainkey.example.org"]
+    assert resolver.asked == ["dummy._domainkey.example.org"]
 
 
 def test_more_than_fifty_instances_fail_without_a_question() -> None:
@@ -79,17 +77,17 @@ def test_more_than_fifty_instances_fail_without_a_question() -> None:
         % (i, i, i)
         for i in range(1, 52)
     )
-    resolver = TxtResolver({})
+    resolver = KeyZone({})
     assert arc.verify(resolver, sets + b"\n", NOW).status is ARCStatus.FAIL
-    assert resolver.queries == []
+    assert resolver.asked == []
 
 
 def test_time_for_keys_is_limited() -> None:
     times = iter([0.0, 100.0])
-    resolver = TxtResolver(_KEYS)
+    resolver = KeyZone(_KEYS)
     result = arc.verify(resolver, _THREE_HOPS, NOW, clock=lambda: next(times))
     assert result.status is ARCStatus.TEMPERROR
-    assert resolver.queries == []
+    assert resolver.asked == []
 
 
 @pytest.mark.parametrize("at", range(0, len(_THREE_HOPS), 7))
@@ -97,7 +95,7 @@ def test_any_change_of_a_sealed_chain_is_noticed_or_harmless(at: int) -> None:
     """Flip a bit: the chain breaks, unless nobody signed that place."""
     changed = bytearray(_THREE_HOPS)
     changed[at] ^= 1
-    result = arc.verify(TxtResolver(_KEYS), bytes(changed), NOW)
+    result = arc.verify(KeyZone(_KEYS), bytes(changed), NOW)
     if result.status is ARCStatus.PASS:
         line = _THREE_HOPS.rfind(b"\n", 0, at) + 1
         while _THREE_HOPS[line : line + 1] in b" \t":
