@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mox.config.check_transport import check_routes
 from mox.config.domain import MTASTS, Domain, Selector
-from mox.config.keyfiles import KeyFileError, check_dkim_key
+from mox.config.keyfiles import KeyFileError, load_dkim_key
 from mox.config.names import check_domain, check_mailbox
 from mox.config.report import Scope
 from mox.config.scalars import parse_duration
 from mox.config.static import Static
 
+_FIELD_NAME = re.compile(r"[!-9<-~]+")
 _ODD_SIGNED_HEADERS = frozenset({"dkim-signature", "received", "return-path"})
 _MODES = ("enforce", "testing", "none")
 
@@ -52,10 +54,7 @@ def _check_selector(name: str, selector: Selector, scope: Scope, check_files: bo
     if domain is not None and name not in (domain.ascii, domain.unicode):
         scope.error(f"must be written as {domain.ascii}")
     if selector.expiration:
-        try:
-            parse_duration(selector.expiration)
-        except ValueError as err:
-            scope.error(str(err), "Expiration")
+        _check_expiration(selector.expiration, scope)
     if selector.hash == "sha1":
         scope.warning("sha1 is not safe, and receivers ignore it", "Hash")
     elif selector.hash != "sha256":
@@ -64,9 +63,17 @@ def _check_selector(name: str, selector: Selector, scope: Scope, check_files: bo
     if check_files:
         path: Path = scope.report.path.parent / selector.private_key_file
         try:
-            check_dkim_key(path, selector.hash)
+            load_dkim_key(path, selector.hash)
         except KeyFileError as err:
             scope.error(str(err), "PrivateKeyFile")
+
+
+def _check_expiration(text: str, scope: Scope) -> None:
+    try:
+        if parse_duration(text).total_seconds() < 0:
+            scope.error("must not be negative", "Expiration")
+    except ValueError as err:
+        scope.error(str(err), "Expiration")
 
 
 def _check_signed_headers(selector: Selector, scope: Scope) -> None:
@@ -74,6 +81,9 @@ def _check_signed_headers(selector: Selector, scope: Scope) -> None:
     if selector.headers and "from" not in (name.lower() for name in selector.headers):
         scope.error("must contain From", "Headers")
     for index, name in enumerate(selector.headers):
+        # RFC 6376 §3.5: a name in h= is that of a field, and ";" would end the tag.
+        if not _FIELD_NAME.fullmatch(name):
+            scope.error(f"{name!r} is no name of a header", "Headers", index)
         if name.lower() in _ODD_SIGNED_HEADERS:
             scope.warning(f"{name} should not be signed", "Headers", index)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mox import sconf
 from mox.config.addresses import build_lookup, with_full_addresses
@@ -16,13 +17,18 @@ from mox.config.check_static import check_static
 from mox.config.decode import decode
 from mox.config.dynamic import Dynamic
 from mox.config.errors import ConfigError, ConfigErrors
+from mox.config.keyfiles import KeyFileError
 from mox.config.listener import Listener
 from mox.config.lookup import Lookup
 from mox.config.report import Report
+from mox.config.signers import load_signers
 from mox.config.static import Static
 from mox.config.transport import Transport, TransportSMTP
 from mox.config.unsupported import find_unsupported
 from mox.config.webservice import WebHTTP, WebHTTPS
+
+if TYPE_CHECKING:
+    from mox.mailauth.dkimsign import Signer
 
 # Of one state of a file: device, inode, size, time of change. Another one means: read it again.
 Signature = tuple[int, int, int, int]
@@ -41,6 +47,8 @@ class Config:
     # One line for each configured feature that the server does not have yet.
     unsupported: list[str]
     warnings: list[ConfigError]
+    # Who signs with DKIM for the domains of ours, by A-labels; empty when files are not checked.
+    signers: Mapping[str, tuple[Signer, ...]]
     # For reports about mox.conf when only domains.conf is read again.
     static_document: sconf.Document
 
@@ -105,8 +113,17 @@ def _complete(
         lookup=lookup,
         unsupported=find_unsupported(static, dynamic),
         warnings=report.warnings + dynamic_report.warnings,
+        signers=_signers(dynamic, domains_path(report.path)) if check_files else {},
         static_document=report.document,
     )
+
+
+def _signers(dynamic: Dynamic, path: Path) -> Mapping[str, tuple[Signer, ...]]:
+    try:
+        return load_signers(dynamic, path.parent)
+    except KeyFileError as err:
+        # It was fine a moment ago, when it was checked.
+        raise ConfigErrors([ConfigError(path, 0, "", str(err))]) from err
 
 
 def _in_order(report: Report) -> list[ConfigError]:

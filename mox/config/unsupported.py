@@ -45,7 +45,6 @@ _STATIC = (
 )
 _DYNAMIC = (
     "Domains.*.ClientSettingsDomain",
-    "Domains.*.DKIM",
     "Domains.*.DMARC",
     "Domains.*.MTASTS",
     "Domains.*.TLSRPT",

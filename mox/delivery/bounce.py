@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from mox.address import NULL_PATH, Address, Domain, parse_domain
 from mox.delivery.headers import Headers
 from mox.delivery.incoming import Arrival, Outcome
+from mox.delivery.signing import Signed, signed
 from mox.delivery.submit import Recipient, Submission, submit
+from mox.mailauth.content import SignedContent
 from mox.message import dsn
 from mox.message.ids import message_id, parse_message_id
 
@@ -29,7 +31,11 @@ def queue_bounce(
     """
     notification = _notification(config, arrival, failures)
     octets = dsn.compose(notification)
-    smtputf8 = arrival.received.smtputf8
+    signatures = _signatures(config, notification, octets)
+    utf8 = b""
+    if arrival.received.smtputf8:
+        utf8 = dsn.compose(notification, utf8=True)
+        utf8 = _signatures(config, notification, utf8).fields + utf8
     with store.spool() as spool:
         spool.write(octets)
         submit(
@@ -38,14 +44,19 @@ def queue_bounce(
                 account=config.static.postmaster.account,
                 recipients=[Recipient(arrival.reverse_path, NULL_PATH)],
                 spool=spool,
-                prefix=b"",
+                prefix=signatures.fields,
                 message_id=f"<{notification.message_id}>",
                 subject=SUBJECT,
                 has_8bit=False,
                 smtputf8=False,
-                dsn_utf8=dsn.compose(notification, utf8=True) if smtputf8 else b"",
+                dsn_utf8=utf8,
+                signed_with=signatures.kinds,
             ),
         )
+
+
+def _signatures(config: Config, notification: dsn.Dsn, octets: bytes) -> Signed:
+    return signed(config, SignedContent(octets, wire=True), notification.mail_from)
 
 
 def _notification(config: Config, arrival: Arrival, failures: Sequence[Outcome]) -> dsn.Dsn:

@@ -1,4 +1,4 @@
-"""What a user's program submits: checked, completed, and put into the queue (RFC 6409 §6, §8).
+"""What a user's program submits: checked, completed, signed, and queued (RFC 6409 §6, §8).
 
 `prepare` decides and touches nothing; what it returns is for `submit.submit`.
 """
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from mox.address import Address, Path
 from mox.delivery import replies
 from mox.delivery.headers import Headers
+from mox.delivery.signing import Signed, signed
 from mox.delivery.submit import Recipient, Submission
+from mox.mailauth.content import SignedContent
 from mox.message import index_facts, parse, walk
 from mox.message.dates import format_date
 from mox.message.fields import field
@@ -79,7 +81,7 @@ def prepare(config: Config, message: Submitted, *, localserve: bool) -> Submissi
     recipients = _recipients(config, message)
     if isinstance(recipients, Refusal):
         return recipients
-    prefix, new_id = _prefix(message, headers, smtputf8=content.smtputf8)
+    prefix, new_id, signatures = _prefix(config, message, content)
     return Submission(
         account=message.account,
         recipients=recipients,
@@ -94,6 +96,7 @@ def prepare(config: Config, message: Submitted, *, localserve: bool) -> Submissi
         future_release=message.future_release,
         extra=extra,
         limits=limits_of(config, message.account),
+        signed_with=signatures.kinds,
     )
 
 
@@ -197,21 +200,28 @@ def _extra(headers: Headers) -> dict[str, str] | Refusal:
 # ---- what is added
 
 
-def _prefix(message: Submitted, headers: Headers, *, smtputf8: bool) -> tuple[bytes, str]:
-    """Return the fields to put in front, and the Message-ID if one was made."""
-    facts = message.received
+def _prefix(config: Config, message: Submitted, content: _Content) -> tuple[bytes, str, Signed]:
+    """Return the fields to put in front, the Message-ID if one was made, and who signed."""
+    facts, headers = message.received, content.headers
     # With one recipient for all the copies stay equal and can share a transaction.
     recipient = message.recipients[0] if len(message.recipients) == 1 else None
-    fields = [received(replace(facts, recipient=recipient, smtputf8=smtputf8))]
+    before = received(replace(facts, recipient=recipient, smtputf8=content.smtputf8))
     new_id = ""
     # RFC 6409 §8.2, §8.3: add what is missing.
     if not headers.count(b"message-id"):
         new_id = message_id(facts.hostname)
-        fields.append(field("Message-Id", f"<{new_id}>"))
+        before += field("Message-Id", f"<{new_id}>")
     if not headers.count(b"date"):
-        fields.append(field("Date", format_date(facts.when)))
-    fields.append(_authentication_results(message, smtputf8=smtputf8))
-    return b"".join(fields), new_id
+        before += field("Date", format_date(facts.when))
+    after = _authentication_results(message, smtputf8=content.smtputf8)
+    signatures = _signatures(config, content, before + after)
+    return before + signatures.fields + after, new_id, signatures
+
+
+def _signatures(config: Config, content: _Content, prefix: bytes) -> Signed:
+    author = content.headers.single_from()
+    assert author is not None, "checked before"
+    return signed(config, SignedContent(content.stored, prefix=prefix), author)
 
 
 def _authentication_results(message: Submitted, *, smtputf8: bool) -> bytes:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mox import metrics
 from mox.address import Path
 from mox.store import sent_log
 from mox.store.outgoing import Outgoing
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from mox.store import Store
     from mox.store.committer import WriteTxn
     from mox.store.spool import Spool
+
+_SIGNATURES = metrics.counter(
+    "mox_dkim_sign_total", "DKIM signatures on queued messages, by kind of key.", ("key",)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class Submission:
     is_tls_report: bool = False
     dsn_utf8: bytes = b""  # wire form
     limits: SendLimits | None = None  # None: system mail
+    signed_with: Sequence[str] = ()  # kinds of the keys whose signatures are in `prefix`
 
 
 def submit(store: Store, submission: Submission) -> list[QueueId]:
@@ -71,7 +77,10 @@ def submit(store: Store, submission: Submission) -> list[QueueId]:
             sent_log.record(txn, account.id, addresses, now, limits)
 
     content = outgoing.content(submission.spool)
-    return outgoing.add(records(submission, now), content, check)
+    ids = outgoing.add(records(submission, now), content, check)
+    for kind in submission.signed_with:
+        _SIGNATURES.labels(kind).inc()
+    return ids
 
 
 def records(submission: Submission, now: float) -> list[QueueMessage]:

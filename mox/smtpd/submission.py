@@ -14,6 +14,7 @@ from mox.delivery.special import Stage
 from mox.delivery.submission import Refusal, Submitted
 from mox.delivery.submit import Submission as Outgoing
 from mox.delivery.submit import submit
+from mox.mailauth.content import LONG_BODY_OCTETS
 from mox.sasl.outcome import Challenge
 from mox.serving.login import LoggedIn
 from mox.smtp.config import FUTURE_RELEASE_MAX_S, ServerConfig
@@ -150,8 +151,9 @@ class Submission:
             localserve=self._ctx.localserve,
         )
         spool = transaction.spool
-        if spool is None or not spool.is_large:
+        if spool is None or spool.size <= LONG_BODY_OCTETS:
             return prepare()
+        # Parsing and hashing would hold up the other connections.
         spool.stored()  # finished here: it needs the pool itself
         return self._ctx.store.pool.apply(prepare)
 

@@ -10,7 +10,7 @@ import base64
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TypeVar
@@ -23,6 +23,7 @@ from gevent.pool import Group
 
 from mox.config import Config, load
 from mox.dns import Answer, Status
+from mox.mailauth.dkimsign import Signer
 from mox.serving.certificates import Certificates
 from mox.serving.context import Context, Listen
 from mox.smtpd.worker import serve_clients
@@ -163,6 +164,7 @@ class Site:
         smtp: str = "Port: 25",
         listener: str = "",
         loglevel: str = "error",
+        signers: Mapping[str, tuple[Signer, ...]] | None = None,
     ) -> None:
         self.directory = directory
         (directory / "data").mkdir(exist_ok=True)
@@ -182,7 +184,8 @@ class Site:
         )
         (directory / "mox.conf").write_text(static)
         (directory / "domains.conf").write_text(DYNAMIC)
-        self.config: Config = load(directory / "mox.conf", check_files=False)
+        loaded = load(directory / "mox.conf", check_files=False)
+        self.config: Config = replace(loaded, signers=signers or {})
         self.has_tls = certificate is not None
         services = ["smtp", "submission"] + (["submissions"] if self.has_tls else [])
         self._listens = {service: _listen(service) for service in services}
