@@ -157,7 +157,9 @@ def data_dir(tmp_path: Path) -> Path:
     (tmp_path / "domains.conf").write_text(head + account + FILTER.lstrip("\n") + rest)
     from mox.config import read_data_dir
 
-    return read_data_dir(tmp_path / "mox.conf")
+    path = read_data_dir(tmp_path / "mox.conf")
+    path.mkdir()
+    return path
 
 
 def fill(data_dir: Path, *, learn: bool) -> None:
