@@ -10,7 +10,8 @@ from __future__ import annotations
 import html
 import re
 
-_HIDDEN = frozenset({"script", "style", "svg"})
+# Elements whose text is not shown, and what ends them.
+_HIDDEN = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "svg")}
 _INLINE = frozenset(
     {
         *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "blink", "cite", "code", "data"),
@@ -19,8 +20,8 @@ _INLINE = frozenset(
     }
 )
 _NAME = re.compile(r"/?[a-zA-Z][^\s/>]{0,40}")
-# Attributes up to the closing angle bracket, which may stand in quotes before.
-_ATTRIBUTES = re.compile(r"""[^>"']*+(?:(?:"[^"]*+"|'[^']*+')[^>"']*+)*>""")
+# A name and attributes up to the closing angle bracket, which may stand in quotes before.
+_TAG = re.compile(r"""(/?[a-zA-Z][^\s/>"']{0,40}+)[^>"']*+(?:(?:"[^"]*+"|'[^']*+')[^>"']*+)*>""")
 _ALT = re.compile(r"""\salt\s*=\s*(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""", re.IGNORECASE)
 # Bounded, so that no number of thousands of digits is ever read.
 _ENTITY = re.compile(
@@ -45,7 +46,6 @@ class _Reader:
     def __init__(self, source: str, pieces: list[str]) -> None:
         self._source = source
         self._pieces = pieces
-        self._lower = ""  # made when a hidden element has to be skipped
         self._quotes = True  # until a quote is left open: then quotes are not heeded any more
 
     def read(self) -> None:
@@ -61,9 +61,15 @@ class _Reader:
     def _markup(self, at: int) -> int:
         """Deal with what a `<` begins; returns where text goes on."""
         source = self._source
+        if self._quotes:
+            tag = _TAG.match(source, at + 1)
+            if tag is not None:
+                return self._tag(tag[1].lower(), tag.end(1), tag.end())
         name = _NAME.match(source, at + 1)
         if name is not None:
-            return self._tag(name[0].lower(), name.end())
+            self._quotes = False
+            end = self._after(source.find(">", name.end()), 1)
+            return self._tag(name[0].lower(), name.end(), end)
         if source.startswith("<!--", at):
             return self._after(source.find("-->", at + 4), 3)
         if source.startswith(("<!", "<?", "</"), at):
@@ -74,10 +80,11 @@ class _Reader:
     def _after(self, found: int, length: int) -> int:
         return len(self._source) if found < 0 else found + length
 
-    def _tag(self, name: str, start: int) -> int:
-        end = self._tag_end(start)
-        if name not in _INLINE and name.lstrip("/") not in _INLINE:
-            self._pieces.append(" ")
+    def _tag(self, name: str, start: int, end: int) -> int:
+        """A tag whose attributes go from start to end; returns where text goes on."""
+        if name.lstrip("/") in _INLINE:
+            return end
+        self._pieces.append(" ")
         if name == "img":
             alt = _ALT.search(self._source, start - 1, min(end, start + _MAX_ALT_TAG))
             if alt is not None:
@@ -86,22 +93,8 @@ class _Reader:
             return self._after_hidden(name, end)
         return end
 
-    def _tag_end(self, start: int) -> int:
-        if self._quotes:
-            match = _ATTRIBUTES.match(self._source, start)
-            if match is not None:
-                return match.end()
-            self._quotes = False
-        return self._after(self._source.find(">", start), 1)
-
     def _after_hidden(self, name: str, start: int) -> int:
-        if not self._lower:
-            # Lengths may differ in lower case for a few letters; ASCII is enough for names.
-            self._lower = self._source.translate(_ASCII_LOWER)
-        close = self._lower.find(f"</{name}", start)
-        if close < 0:
+        close = _HIDDEN[name].search(self._source, start)
+        if close is None:
             return len(self._source)
-        return self._after(self._source.find(">", close), 1)
-
-
-_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+        return self._after(self._source.find(">", close.end()), 1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mox.junk.html import visible_text
 from mox.junk.params import Params
-from mox.junk.words import MAX_TOKEN_OCTETS, grams, words
+from mox.junk.words import MAX_TOKEN_OCTETS, distinct_words, grams, words
 from mox.message.fields import Data, as_bytes
 from mox.message.limits import Limits
 from mox.message.parts import Part, walk
@@ -31,7 +31,6 @@ _PREFIXES = {
     name.lower().encode(): f"{name}:"
     for name in ("From", "To", "Cc", "Bcc", "Reply-To", "Subject", "Sender", "Return-Path")
 }
-_MIN_HEADER_WORD_OCTETS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,7 @@ def tokens(message: Data, params: Params, *, wire: bool) -> Tokens:
     data = as_bytes(message[:MESSAGE_OCTETS])
     reader = Reader(data, wire=wire, limits=_LIMITS)
     root = reader.read()
-    found: set[str] = set()
-    for token in _header_tokens(data[: root.body_start], params, wire=wire):
-        found.add(token)
+    found = set(_header_tokens(data[: root.body_start], params, wire=wire))
     for text in _texts(data, root, wire=wire):
         found.update(_text_tokens(text, params))
         if len(found) > MAX_TOKENS:
@@ -63,19 +60,19 @@ def tokens(message: Data, params: Params, *, wire: bool) -> Tokens:
     return Tokens(frozenset(found), reader.malformed == "content-type")
 
 
-def _text_tokens(text: str, params: Params) -> Iterator[str]:
+def _text_tokens(text: str, params: Params) -> set[str]:
+    counts = [count for count, has in ((2, params.twograms), (3, params.threegrams)) if has]
+    if not counts:
+        return distinct_words(text) if params.onegrams else set()
     kept = words(text)
-    if params.onegrams:
-        yield from kept
-    for count, wanted in ((2, params.twograms), (3, params.threegrams)):
-        if wanted:
-            for token in grams(kept, count):
-                if len(token) <= MAX_TOKEN_OCTETS // 4 or _fits(token):
-                    yield token
+    found = set(kept) if params.onegrams else set()
+    for count in counts:
+        found.update(filter(_fits, grams(kept, count)))
+    return found
 
 
 def _fits(token: str) -> bool:
-    return len(token.encode("utf-8", "replace")) <= MAX_TOKEN_OCTETS
+    return len(token) * 4 <= MAX_TOKEN_OCTETS or len(token.encode()) <= MAX_TOKEN_OCTETS
 
 
 def _header_tokens(section: bytes, params: Params, *, wire: bool) -> Iterator[str]:
@@ -88,9 +85,8 @@ def _header_tokens(section: bytes, params: Params, *, wire: bool) -> Iterator[st
             text = decode_header(value[:left])
             left -= len(value) + 1
             for token in _text_tokens(text, params):
-                if len(token.encode("utf-8", "replace")) >= _MIN_HEADER_WORD_OCTETS and _fits(
-                    prefix + token
-                ):
+                is_long = len(token) > 3 or len(token.encode()) > 3
+                if is_long and _fits(prefix + token):
                     yield prefix + token
 
 

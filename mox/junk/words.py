@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 # The longest token in octets of UTF-8: an index key has room for it after the account's id.
 MAX_TOKEN_OCTETS = 500
@@ -22,12 +23,19 @@ _HEX = re.compile(r"[\da-f]+")
 
 def words(text: str) -> list[str]:
     """The words of a text that are kept, in order of appearance. Linear time."""
+    return [word for word in _runs(text) if _is_kept(word)]
+
+
+def distinct_words(text: str) -> set[str]:
+    """The same words, each once."""
+    return set(filter(_is_kept, set(_runs(text))))
+
+
+def _runs(text: str) -> list[str]:
     text = text.lower()
     if "'" in text:
         text = _APOSTROPHE.sub(" ", text)
-    found = _WORD.findall(text)
-    kept = {word for word in set(found) if _is_kept(word)}
-    return [word for word in found if word in kept]
+    return _WORD.findall(text)
 
 
 def grams(kept: list[str], count: int) -> Iterator[str]:
@@ -35,8 +43,10 @@ def grams(kept: list[str], count: int) -> Iterator[str]:
     return map(" ".join, zip(*(kept[i:] for i in range(count)), strict=False))
 
 
+# Most words of a message were in the last ones, too.
+@lru_cache(maxsize=8192)
 def _is_kept(word: str) -> bool:
-    octets = len(word) if word.isascii() else len(word.encode("utf-8", "replace"))
+    octets = len(word) if word.isascii() else len(word.encode())
     if not 2 < octets <= MAX_TOKEN_OCTETS:
         return False
     if octets == len(word) and octets >= 6 and _RANDOM.search(word):

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.bench import scenarios
+from tests.bench import junk, scenarios
 from tests.support.server import Server
 
 
@@ -23,6 +23,8 @@ def main() -> None:
     server = Server(directory / "server")
     server.init()
     try:
+        junk.quality(1_000 if args.quick else 6_000)
+        junk.cost(directory / "junk", 500 if args.quick else 3_000)
         scenarios.startup(server)
         scenarios.smtp_in(server, args.quick)
         scenarios.append(server, args.quick)
