@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from mox.address import Domain, Path, parse_address, parse_domain
 from mox.cli.command import Command
+from mox.cli.lookups import dnssec, parse_ip, shown
 from mox.errors import RemoteError, UserError
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def _lookup(args: argparse.Namespace) -> int:
     discovery = _discover(domain, args.rule)
     lookup = discovery.lookup
     at = "" if lookup.domain == domain else f", for {domain}"
-    print(f"DMARC record at {lookup.domain}{at} ({_dnssec(discovery.authentic)}):")
-    print(_shown(lookup.text))
+    print(f"DMARC record at {lookup.domain}{at} ({dnssec(discovery.authentic)}):")
+    print(shown(lookup.text))
     if lookup.record is None:
         print(f"not usable: {lookup.problem}", file=sys.stderr)
         return 1
@@ -46,7 +47,7 @@ def _verify(args: argparse.Namespace) -> int:
     from mox.mailauth.dmarcauthor import author_domains, evaluate_authors
     from mox.message.fields import field_values
 
-    remote_ip = _ip(args.remoteip)
+    remote_ip = parse_ip(args.remoteip)
     mail_from = _reverse_path(args.mailfrom)
     helo = _helo(args.helo)
     message = sys.stdin.buffer.read().replace(b"\r\n", b"\n")
@@ -74,7 +75,7 @@ def _check_report_addresses(args: argparse.Namespace) -> int:
     if lookup.record is None:
         raise UserError(lookup.problem)
     print(f"DMARC record at {lookup.domain}:")
-    print(_shown(lookup.text))
+    print(shown(lookup.text))
     if not lookup.record.aggregate_reports:
         print("no address for aggregate reports")
         return 0
@@ -83,8 +84,8 @@ def _check_report_addresses(args: argparse.Namespace) -> int:
         good = found.permission in (Permission.OWN, Permission.GRANTED)
         instead = ", ".join(map(str, found.addresses))
         details = [found.permission.value, f"to {instead}" if instead else "", found.problem]
-        text = "; ".join(_shown(detail) for detail in details if detail)
-        print(f"{_shown(found.uri)}: {'ok' if good else 'not used'}: {text}")
+        text = "; ".join(shown(detail) for detail in details if detail)
+        print(f"{shown(found.uri)}: {'ok' if good else 'not used'}: {text}")
         status = status if good else 1
     return status
 
@@ -104,7 +105,7 @@ def _discover(domain: Domain, rule: Rule) -> Discovery:
         raise RemoteError(f"looking up DMARC for {domain}: {lookup.problem}", temporary=True)
     if not lookup.takes_part:
         detail = f": {lookup.problem}" if lookup.problem else ""
-        raise UserError(f"no DMARC record for {domain} ({_dnssec(discovery.authentic)}){detail}")
+        raise UserError(f"no DMARC record for {domain} ({dnssec(discovery.authentic)}){detail}")
     return discovery
 
 
@@ -120,15 +121,15 @@ def _evaluated_alone(domain: Domain, rule: Rule) -> DMARCResult:
 def _print_results(spf: SPFResult, dkim: tuple[DKIMResult, ...], result: DMARCResult) -> None:
     print(f"spf={spf.status} {spf.identity} {spf.domain or ''}".rstrip() + _problem(spf.problem))
     for signature in dkim:
-        who = f"{signature.sdid or ''} {_shown(signature.selector)}".strip()
+        who = f"{signature.sdid or ''} {shown(signature.selector)}".strip()
         print(f"dkim={signature.status} {who}".rstrip() + _problem(signature.problem))
     if not dkim:
         print("dkim=none")
     print(f"dmarc={result.status} {result.header_from or ''}".rstrip() + _problem(result.problem))
     if result.record_domain is not None and result.record is not None:
         aligned = [name for name in ("spf", "dkim") if getattr(result, f"aligned_{name}")]
-        print(f"record at {result.record_domain} ({_dnssec(result.authentic)}):")
-        print(_shown(result.record.text))
+        print(f"record at {result.record_domain} ({dnssec(result.authentic)}):")
+        print(shown(result.record.text))
         print(f"aligned: {', '.join(aligned) or 'nothing'}")
         print(f"policy: {result.policy}{_restriction(result)}")
     print(f"refused: {'yes' if result.rejects else 'no'}")
@@ -141,23 +142,7 @@ def _restriction(result: DMARCResult) -> str:
 
 
 def _problem(text: str) -> str:
-    return f": {_shown(text)}" if text else ""
-
-
-def _dnssec(authentic: bool) -> str:
-    return "with dnssec" if authentic else "without dnssec"
-
-
-def _shown(text: str) -> str:
-    """Text from the network for a terminal."""
-    return "".join([c if c.isprintable() else "?" for c in text])
-
-
-def _ip(text: str) -> IPv4Address | IPv6Address:
-    try:
-        return ip_address(text)
-    except ValueError as e:
-        raise UserError(f"remote address: {e}") from e
+    return f": {shown(text)}" if text else ""
 
 
 def _reverse_path(text: str) -> Path:
@@ -169,7 +154,7 @@ def _reverse_path(text: str) -> Path:
 
 def _helo(text: str) -> Domain | IPv4Address | IPv6Address:
     if text.startswith("[") and text.endswith("]"):
-        return _ip(text[1:-1].removeprefix("IPv6:"))
+        return parse_ip(text[1:-1].removeprefix("IPv6:"))
     return parse_domain(text)
 
 

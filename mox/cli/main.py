@@ -22,7 +22,10 @@ MODULES = (
     "mox.cli.queue",
     "mox.cli.junk",
     "mox.cli.config",
+    "mox.cli.dns",
+    "mox.cli.spf",
     "mox.cli.dmarc",
+    "mox.cli.dnsbl",
     "mox.cli.general",
 )
 

@@ -54,7 +54,7 @@ Pair = tuple[Domain, IP]
 def loop(ctx: Context) -> None:
     """Watch for as long as the keeper runs."""
     monitor = BlocklistMonitor(
-        Resolver(),
+        ctx.resolver,
         interfaces=interface_addresses,
         connections=lambda: metrics.total(_OUTGOING),
         pause=gevent.sleep,

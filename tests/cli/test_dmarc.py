@@ -162,9 +162,9 @@ def test_verify_of_a_message_in_two_names(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("999", "<>", "example.com"), "remote address"),
+        (("999", "<>", "example.com"), "not an IP address"),
         (("192.0.2.1", "nobody", "example.com"), "missing @"),
-        (("192.0.2.1", "<>", "[x]"), "remote address"),
+        (("192.0.2.1", "<>", "[x]"), "not an IP address"),
     ],
 )
 def test_verify_refuses_bad_arguments(run: Run, words: tuple[str, ...], expected: str) -> None:
