@@ -46,6 +46,12 @@ def appenduid(uidvalidity: int, uids: Sequence[int]) -> bytes:
     return b"APPENDUID %d %s" % (uidvalidity, format_set(uids))
 
 
+def badurl(url: str) -> bytes:
+    """The URL that could not be used (RFC 4469 §4.1)."""
+    shown = "".join(char if " " <= char <= "~" and char not in '"\\]' else "?" for char in url)
+    return b'BADURL "' + shown[:1000].encode("ascii") + b'"'
+
+
 def copyuid(uidvalidity: int, source: Sequence[int], destination: Sequence[int]) -> bytes:
     """Both ascending and of one length: they pair by position (RFC 4315 §3)."""
     return b"COPYUID %d %s %s" % (uidvalidity, format_set(source), format_set(destination))

@@ -40,15 +40,26 @@ class NeedContinuation:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """The message that a REPLACE is about, by its number or uid; 0 stands for "*"."""
+
+    number: int
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AppendStart:
-    """One message of an APPEND is about to come: call accept_literal() or refuse_literal().
+    """One message of an APPEND or REPLACE comes: call accept_literal() or refuse_literal().
 
     When `sync`, the shell sends `+ ` before accept_literal(). A MULTIAPPEND gives one AppendStart
     per message, `index` counting from 0. After a refusal the only further event is AppendEnd
     with `refused`; the shell answers then.
+
+    With `catenate` the message is put together from parts: CatenateText and CatenateUrl follow,
+    until the next AppendStart or AppendEnd.
     """
 
-    name: ClassVar[str] = "APPEND"
+    names: ClassVar[tuple[str, ...]] = ("APPEND", "REPLACE")
     tag: str
     mailbox: str
     index: int
@@ -58,6 +69,31 @@ class AppendStart:
     sync: bool = True
     binary: bool = False  # literal8: may hold NUL
     utf8: bool = False  # UTF8 (…): headers may hold raw UTF-8
+    catenate: bool = False
+    replaced: Replaced | None = None  # REPLACE
+
+    @property
+    def name(self) -> str:
+        """Of the command."""
+        return "APPEND" if self.replaced is None else "REPLACE"
+
+
+@dataclass(frozen=True, slots=True)
+class CatenateText:
+    """A part of a message that comes as literal: call accept_literal() or refuse_literal().
+
+    Its octets follow as LiteralChunk…, LiteralEnd. When `sync`, the shell sends `+ ` first.
+    """
+
+    size: int
+    sync: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CatenateUrl:
+    """A part of a message that is here already: call accept_literal() or refuse_literal()."""
+
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +105,12 @@ class LiteralChunk:
 
 @dataclass(frozen=True, slots=True)
 class LiteralEnd:
-    """The accepted message is complete."""
+    """The accepted literal is complete: a message, or a part of one that is catenated."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppendEnd:
-    """The APPEND command is complete (a BadCommand comes instead when its tail is malformed)."""
+    """The APPEND or REPLACE is complete (a BadCommand comes instead when its tail is malformed)."""
 
     tag: str
     refused: bool = False
@@ -106,6 +142,8 @@ Event = (
     | BadCharset
     | NeedContinuation
     | AppendStart
+    | CatenateText
+    | CatenateUrl
     | LiteralChunk
     | LiteralEnd
     | AppendEnd

@@ -7,8 +7,9 @@ The shell feeds what it receives and then asks for events until there is none:
     while (event := reader.next_event()) is not None: …
 
 Act on one event before asking for the next: `utf8`, `limits` and expect_line() take effect there.
-After NeedContinuation and AppendStart the reader waits for accept_literal() or refuse_literal().
-An APPEND gives, per message, AppendStart, LiteralChunk…, LiteralEnd, and in the end AppendEnd.
+After NeedContinuation, AppendStart, CatenateText and CatenateUrl the reader waits for
+accept_literal() or refuse_literal(). An APPEND gives, per message, AppendStart, LiteralChunk…,
+LiteralEnd, and in the end AppendEnd.
 After LineTooLong or Fatal there are no further events. The reader holds no more than one command
 and what it was fed beyond that; feed again only when next_event() gave None.
 
@@ -20,12 +21,12 @@ CommandReady(command=Login(tag='a1', username='jane'))
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mox.imap.events import (
     AppendEnd,
-    AppendStart,
     BadCharset,
     BadCommand,
     CommandReady,
@@ -37,19 +38,13 @@ from mox.imap.events import (
     NeedContinuation,
     RawLine,
 )
-from mox.imap.grammar.append import message_head
-from mox.imap.grammar.command import APPEND, read_arguments, read_name, read_tag
-from mox.imap.grammar.cursor import (
-    MAX_NUMBER64,
-    CharsetFailure,
-    Cursor,
-    Literal,
-    SyntaxFailure,
-)
-from mox.imap.grammar.mailbox import mailbox
+from mox.imap.grammar.append import UPLOADS, names_mailbox
+from mox.imap.grammar.command import read_arguments, read_name, read_tag
+from mox.imap.grammar.cursor import CharsetFailure, Cursor, Literal, SyntaxFailure
 from mox.imap.limits import LIMITS, Limits
 from mox.imap.linebuffer import LineBuffer, LineOverflow
 from mox.imap.literalmark import LiteralMark, split_mark
+from mox.imap.uploads import UploadText
 
 
 class _Again:
@@ -78,10 +73,8 @@ class _Partial:
     # Set once the command is lost: what to tell when its last octet has been read.
     verdict: _Verdict | None = None
     swallow_left: int = 0
-    # Set once the part of an APPEND before its first message is read.
-    mailbox: str | None = None
-    messages: int = 0
-    in_utf8: bool = False  # a message in UTF8 (…), its ")" not read yet
+    # Set once an APPEND or REPLACE has come to its first message.
+    upload: UploadText | None = None
 
     def cursor(self, reader: Reader) -> Cursor:
         text = bytes(self.text)
@@ -102,6 +95,10 @@ class Reader:
         self._remaining = 0
         self._collected = bytearray()
         self._raw_limit = 0
+        # Of an APPEND: what its text says and has not been told; and whether a literal follows.
+        self._told: deque[Event] = deque()
+        self._marked = False
+        self._streams = False  # the literal that comes is a message's, not kept
 
     # ---- what the shell calls ----------------------------------------------------------------
 
@@ -117,12 +114,15 @@ class Reader:
                 return result
 
     def accept_literal(self) -> None:
-        """Go on after NeedContinuation or AppendStart; `+ ` is sent when the client waits."""
+        """Go on after an event that waits for it; `+ ` is sent when the client waits."""
         assert self._step == self._wait
-        self._begin_literal()
+        if self._told or not self._marked:
+            self._step = self._tell
+        else:
+            self._begin_literal()
 
     def refuse_literal(self) -> None:
-        """Give up the command after NeedContinuation or AppendStart, or amid a message's data.
+        """Give up the command after an event that waits, or amid a message's data.
 
         After NeedContinuation the command is over: the shell answers it. In an APPEND, AppendEnd
         follows when the rest of the command has gone by: the shell answers then.
@@ -130,12 +130,13 @@ class Reader:
         partial = self._partial
         waiting = self._step == self._wait
         assert waiting or self._step == self._stream
-        if partial.mailbox is None:
+        self._told.clear()
+        if partial.upload is None:
             self._reset()
             return
         partial.verdict = AppendEnd(partial.tag, refused=True)
         partial.swallow_left = self.limits.append_swallow
-        if waiting and self._mark.sync:
+        if waiting and (self._mark.sync or not self._marked):
             self._step = self._complete
         elif waiting:
             self._swallow_or_give_up(self._mark.size)
@@ -188,6 +189,18 @@ class Reader:
     def _wait(self) -> _Result:
         return None
 
+    def _tell(self) -> _Result:
+        """Give the next of the events that an APPEND's text came to."""
+        if not self._told:
+            self._begin_literal()
+            return _AGAIN
+        event = self._told.popleft()
+        if isinstance(event, AppendEnd):
+            self._reset()
+        else:
+            self._step = self._wait
+        return event
+
     def _collect(self) -> _Result:
         data = self._buffer.take(self._remaining)
         self._collected += data
@@ -215,20 +228,17 @@ class Reader:
         self._step = self._line
         return _AGAIN
 
-    def _complete(self) -> Event:
+    def _complete(self) -> _Result:
         """The command's last octet is read: say what it was."""
         partial = self._partial
+        if partial.verdict is None and partial.name in UPLOADS:
+            return self._read_upload(None)
         self._reset()
         if partial.verdict is not None:
             return partial.verdict
         cursor = partial.cursor(self)
         try:
-            if partial.mailbox is None:
-                return CommandReady(read_arguments(cursor, partial.tag, partial.name))
-            if partial.in_utf8:
-                cursor.take(b")")
-            cursor.end()
-            return AppendEnd(partial.tag)
+            return CommandReady(read_arguments(cursor, partial.tag, partial.name))
         except SyntaxFailure as err:
             return BadCommand(partial.tag, str(err), err.code)
         except CharsetFailure:
@@ -238,6 +248,7 @@ class Reader:
 
     def _reset(self) -> None:
         self._partial = _Partial()
+        self._told.clear()
         self._step = self._line
 
     def _close(self, event: Event) -> Event:
@@ -270,10 +281,11 @@ class Reader:
         partial.literal_count += 1
         if partial.literal_count > self.limits.literal_count:
             return self._lose(BadCommand(partial.tag, "too many literals", "TOOBIG"), mark)
-        if partial.name == APPEND and self._at_message():
-            return self._append_message(mark)
-        partial.literal_octets += mark.size
-        if mark.size > self.limits.literal or partial.literal_octets > self.limits.literals:
+        self._marked = True
+        if partial.name in UPLOADS and not self._names_mailbox():
+            return self._read_upload(mark)
+        self._streams = False
+        if self._is_too_large(mark):
             return self._lose(BadCommand(partial.tag, "literal too large", "TOOBIG"), mark)
         if mark.sync:
             self._step = self._wait
@@ -281,46 +293,53 @@ class Reader:
         self._begin_literal()
         return _AGAIN
 
-    def _at_message(self) -> bool:
-        """Whether APPEND's next literal is a message, not the mailbox's name."""
+    def _is_too_large(self, mark: LiteralMark) -> bool:
+        """Count a literal that is kept; whether it goes beyond the limits."""
         partial = self._partial
-        return partial.mailbox is not None or len(partial.text) > partial.arguments_at + 1
+        partial.literal_octets += mark.size
+        most = self.limits.literals
+        return mark.size > self.limits.literal or partial.literal_octets > most
 
-    def _append_message(self, mark: LiteralMark) -> _Result:
+    def _names_mailbox(self) -> bool:
+        """Whether the next literal of an APPEND or REPLACE is the mailbox's name."""
         partial = self._partial
+        text = bytes(partial.text[partial.arguments_at :])
+        return partial.upload is None and names_mailbox(partial.name, text)
+
+    def _read_upload(self, mark: LiteralMark | None) -> _Result:
+        """Take in what an APPEND or REPLACE says before a literal, or before its end."""
+        partial = self._partial
+        if partial.upload is None:
+            partial.upload = UploadText(partial.tag, partial.name)
+        text_kept = b""
         cursor = partial.cursor(self)
+        self._marked = mark is not None
+        self._streams = True
+        told: list[Event] = []
         try:
-            if partial.mailbox is None:
-                cursor.space()
-                partial.mailbox = mailbox(cursor)
-            elif partial.in_utf8:
-                cursor.take(b")")
-            head = message_head(cursor)
-            if mark.size > MAX_NUMBER64:
-                raise SyntaxFailure("literal too large", "TOOBIG")
+            for event in partial.upload.events(cursor, mark):
+                if isinstance(event, int):
+                    text_kept = cursor.text[event:]
+                else:
+                    told.append(event)
+            if text_kept and mark is not None:
+                self._streams = False
+                if self._is_too_large(mark):
+                    raise SyntaxFailure("literal too large", "TOOBIG")
+                if mark.sync:
+                    told.append(NeedContinuation(partial.tag, mark.size))
         except SyntaxFailure as err:
             return self._lose(BadCommand(partial.tag, str(err), err.code), mark)
-        partial.text.clear()
+        partial.text[:] = text_kept
         partial.literals.clear()
         partial.arguments_at = 0
-        partial.in_utf8 = head.utf8
-        index, partial.messages = partial.messages, partial.messages + 1
-        self._step = self._wait
-        return AppendStart(
-            partial.tag,
-            partial.mailbox,
-            index,
-            mark.size,
-            head.flags,
-            head.date,
-            mark.sync,
-            mark.binary,
-            head.utf8,
-        )
+        self._told.extend(told)
+        self._step = self._tell
+        return _AGAIN
 
     def _begin_literal(self) -> None:
         self._remaining = self._mark.size
-        self._step = self._collect if self._partial.mailbox is None else self._stream
+        self._step = self._stream if self._streams else self._collect
 
     def _lose(self, verdict: _Verdict, mark: LiteralMark | None) -> _Result:
         """Give the command up; what the client sends of it anyway is read and dropped.

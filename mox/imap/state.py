@@ -54,6 +54,7 @@ _AUTHENTICATED = (
 )
 _SELECTED = (
     *("CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "SEARCH", "FETCH", "STORE", "COPY", "MOVE"),
+    "REPLACE",
 )
 
 # RFC 9051 §6: commands, by the `name` of their class, that each state allows.

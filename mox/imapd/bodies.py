@@ -69,12 +69,12 @@ def render(message: Message, item: FetchAttribute) -> list[bytes]:
     """An item of a FETCH response, in pieces. Raises UnknownEncoding and NotALeaf."""
     match item:
         case BodySection(section, _, partial, label):
-            content = _cut(message.section(section), partial)
+            content = cut(message.section(section), partial)
             if content is None:
                 return [fetchresponse.body(label, None)]
             return [fetchresponse.body_start(label, len(content)), content]
         case BinarySection(part, _, partial, label):
-            return [fetchresponse.binary(label, _cut(message.decoded(part), partial))]
+            return [fetchresponse.binary(label, cut(message.decoded(part), partial))]
         case BinarySize(part, label):
             return [fetchresponse.binary_size(label, len(message.decoded(part) or b""))]
         case _:
@@ -100,7 +100,7 @@ def _structural(message: Message, item: Plain) -> bytes:
             raise AssertionError(f"{item} does not follow from a message's octets")
 
 
-def _cut(content: bytes | None, partial: Partial | None) -> bytes | None:
+def cut(content: bytes | None, partial: Partial | None) -> bytes | None:
     """RFC 9051 §6.4.5: <offset.count>; what begins behind the end is empty."""
     if content is None or partial is None:
         return content

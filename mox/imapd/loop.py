@@ -167,7 +167,8 @@ def _act(session: Session, event: Event) -> bool:
             _carry_out(session, command.tag, label(command), run, expunge=expunge)
         case AppendStart(tag):
             _trace(session, event)
-            _carry_out(session, tag, "append", partial(cmd_append, session, event), expunge=True)
+            name = event.name.lower()
+            _carry_out(session, tag, name, partial(cmd_append, session, event), expunge=True)
         case NeedContinuation():
             session.write(responses.continuation("go ahead"))
             session.flush()

@@ -292,7 +292,20 @@ class Account:
         marks: MailboxFlags | None = None,
     ) -> Appended:
         """Add messages in one operation, all or none. marks: rules for their junk flags."""
-        return writing.append(self, mailbox_id, new, quota, marks)
+        return writing.append(self, mailbox_id, new, quota, marks)[0]
+
+    def replace(
+        self,
+        old: tuple[MailboxId, int],
+        mailbox_id: MailboxId,
+        new: NewMessage,
+        quota: int = 0,
+        marks: MailboxFlags | None = None,
+    ) -> Appended:
+        """Add a message and remove another one (its mailbox and uid), both or none."""
+        appended, gone = writing.append(self, mailbox_id, [new], quota, marks, old)
+        self.store.later(writing.put_away, self, self._expunged, old[0], gone)
+        return appended
 
     def store_flags(
         self,

@@ -283,12 +283,17 @@ def append(
     new: Sequence[NewMessage],
     quota: int,
     marks: MailboxFlags | None,
-) -> Appended:
-    """Add messages in one operation: all get in, with one modseq, or none (RFC 3502)."""
+    replaced: tuple[MailboxId, int] | None = None,
+) -> tuple[Appended, list[tuple[int, str]]]:
+    """Add messages in one operation: all get in, with one modseq, or none (RFC 3502).
+
+    `replaced`: a message that goes in the same operation (RFC 8508); the second result has its
+    file, to be put away.
+    """
     store = account.store
     prepared = [_prepare(store, b"", message.spool) for message in new]
 
-    def attempt() -> Appended:
+    def attempt() -> tuple[Appended, list[tuple[int, str]]]:
         directory = account.directory(mailbox_id)
         incoming = []
         for message, ready in zip(new, prepared, strict=True):
@@ -298,7 +303,9 @@ def append(
             _file(store, directory, each.path, ready)
             for each, ready in zip(incoming, prepared, strict=True)
         ]
-        change = partial(_append_txn, account.id, mailbox_id, directory, incoming, quota, marks)
+        change = partial(
+            _append_txn, account.id, mailbox_id, directory, incoming, quota, marks, replaced
+        )
         try:
             return store.committer.write(change, files)
         except Moved:
@@ -324,16 +331,29 @@ def _append_txn(
     incoming: Sequence[messages.Incoming],
     quota: int,
     marks: MailboxFlags | None,
+    replaced: tuple[MailboxId, int] | None,
     write: WriteTxn,
-) -> Appended:
+) -> tuple[Appended, list[tuple[int, str]]]:
     account = AccountTxn(write, account_id)
     mailbox = account.mailbox_in(mailbox_id, directory, (each.path for each in incoming))
+    gone = _expunge_replaced(account, replaced) if replaced is not None else []
     messages.check_quota(account, sum(each.size for each in incoming), quota)
     uids = tuple(messages.add(account, mailbox, each, marks) for each in incoming)
     account.log(ChangeKind.ADDED, mailbox, records.ranges(uids))
     mailbox.note_own_files("cur", write.mtimes.get(f"{directory}/cur"))
     account.save()
-    return Appended(mailbox.record.uidvalidity, uids, account.modseq)
+    return Appended(mailbox.record.uidvalidity, uids, account.modseq), gone
+
+
+def _expunge_replaced(
+    account: AccountTxn, replaced: tuple[MailboxId, int]
+) -> list[tuple[int, str]]:
+    """Remove the message that new ones take the place of. Raises StoreError when it is gone."""
+    source = account.mailbox(replaced[0])
+    message = source.get(replaced[1])
+    if message is None:
+        raise StoreError(ErrorKind.NOT_FOUND, "the message to be replaced is gone")
+    return messages.expunge(account, source, [message])
 
 
 # ---- copy and move

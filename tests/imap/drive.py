@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from mox.imap.commands import Command
 from mox.imap.events import (
     AppendStart,
+    CatenateText,
+    CatenateUrl,
     CommandReady,
     Event,
     LiteralChunk,
@@ -14,6 +16,8 @@ from mox.imap.events import (
 )
 from mox.imap.framing import Reader
 from mox.imap.limits import LIMITS, Limits
+
+WAITING = NeedContinuation | AppendStart | CatenateText | CatenateUrl
 
 
 def pieces_of(data: bytes, size: int) -> Iterable[bytes]:
@@ -30,7 +34,7 @@ def drive(
         reader.feed(piece)
         while (event := reader.next_event()) is not None:
             events.append(event)
-            if isinstance(event, NeedContinuation | AppendStart):
+            if isinstance(event, WAITING):
                 reader.accept_literal()
     return events
 

@@ -338,7 +338,7 @@ def test_multiappend_gives_each_message():
         b"a append x (\\Foo) {3}",
         b"a append x (\\Seen){3}",
         b'a append x "1-Foo-2022 10:10:00 +0100" {3}',
-        b"a append x catenate (text {3}",
+        b"a append x catenated (text {3}",
         b"a append x{3}",
         b"a append &AO- {3}",
     ],

@@ -12,7 +12,7 @@ from mox.imap.grammar.command import COMMANDS
 from mox.imap.state import ALLOWED, TRANSITIONS, Feature, Happening, Session, State
 
 N, A, S, L = State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED, State.LOGOUT
-NAMES = {each.name for each in typing.get_args(commands.Command)} | {AppendStart.name}
+NAMES = {each.name for each in typing.get_args(commands.Command)} | set(AppendStart.names)
 
 # RFC 9051 §6.1 to §6.4, RFC 2971, RFC 3501 §6.4.1, RFC 9208: a second, independent writing of
 # the table.
@@ -23,7 +23,7 @@ BY_STATES = {
     " APPEND IDLE GETQUOTA GETQUOTAROOT SETQUOTA COMPRESS UNAUTHENTICATE"
     " GETMETADATA SETMETADATA"
     " MYRIGHTS GETACL SETACL DELETEACL LISTRIGHTS",
-    (S,): "CHECK CLOSE UNSELECT EXPUNGE SEARCH FETCH STORE COPY MOVE",
+    (S,): "CHECK CLOSE UNSELECT EXPUNGE SEARCH FETCH STORE COPY MOVE REPLACE",
 }
 EXPECTED = {name: states for states, names in BY_STATES.items() for name in names.split()}
 
@@ -58,7 +58,7 @@ def test_unknown_names_are_never_allowed():
 
 def test_grammar_knows_the_commands_of_the_table():
     aliases = {"EXAMINE": "SELECT"}
-    known = {aliases.get(name, name) for name in COMMANDS} - {"UID"} | {"APPEND"}
+    known = {aliases.get(name, name) for name in COMMANDS} - {"UID"} | {"APPEND", "REPLACE"}
     assert known == NAMES
 
 

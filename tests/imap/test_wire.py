@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from mox.imap.events import AppendStart, CommandReady, Event, LiteralChunk, NeedContinuation
+from mox.imap.events import CommandReady, Event, LiteralChunk
 from mox.imap.framing import Reader
 from mox.imap.sequence import SequenceSet
-from tests.imap.drive import joined, pieces_of
+from tests.imap.drive import WAITING, joined, pieces_of
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "wire" / "imap").glob("*.imap"))
 
@@ -90,7 +90,7 @@ def play(script: Script, size: int) -> list[str]:
 
 
 def act(reader: Reader, event: Event, action: str) -> None:
-    waits = isinstance(event, NeedContinuation | AppendStart)
+    waits = isinstance(event, WAITING)
     if waits and action == "refuse":
         reader.refuse_literal()
     elif waits:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mox.imapd.append import LineEnds
+from mox.imapd.incoming import LineEnds
 from mox.store.errors import ErrorKind, StoreError
 from tests.imapd.harness import MESSAGE, Literal, Site, message
 

@@ -15,11 +15,13 @@ from mox.imap.grammar import (
     selected,
     unauthenticated,
 )
-from mox.imap.grammar.cursor import Cursor, SyntaxFailure
+from mox.imap.grammar.append import UID_REPLACE, UPLOADS
+from mox.imap.grammar.cursor import Cursor
 
 # RFC 9051 §9: tag = 1*<any ASTRING-CHAR except "+">
 _TAG = re.compile(rb"[!#-$&',-\[\]^-z|}~]++")
 _NAME = re.compile(rb"[A-Za-z]{1,20}(?![^ ])")
+_REPLACE = re.compile(rb" REPLACE(?![^ ])", re.IGNORECASE)
 
 COMMANDS: dict[str, Callable[[Cursor, str], Command]] = {
     "CAPABILITY": any_state.capability,
@@ -65,8 +67,6 @@ COMMANDS: dict[str, Callable[[Cursor, str], Command]] = {
     "MOVE": selected.move,
     "UID": selected.uid_command,
 }
-# APPEND's messages are streamed: the framing reader takes the command apart itself.
-APPEND = "APPEND"
 
 
 def read_tag(cursor: Cursor) -> str:
@@ -79,19 +79,21 @@ def read_tag(cursor: Cursor) -> str:
 
 
 def read_name(cursor: Cursor) -> str:
-    """Read the command's name, upper case; it is one that COMMANDS knows, or APPEND."""
+    """Read the command's name, upper case; it is one of COMMANDS or UPLOADS."""
     found = _NAME.match(cursor.text, cursor.at)
     name = found.group().decode("ascii").upper() if found else ""
-    if found is None or (name not in COMMANDS and name != APPEND):
+    if found is None or (name not in COMMANDS and name not in UPLOADS):
         cursor.fail("unknown command")
     cursor.at = found.end()
+    replace = _REPLACE.match(cursor.text, cursor.at) if name == "UID" else None
+    if replace is not None:
+        cursor.at = replace.end()
+        return UID_REPLACE
     return name
 
 
 def read_arguments(cursor: Cursor, tag: str, name: str) -> Command:
     """Read everything after the name; raises SyntaxFailure and CharsetFailure."""
-    if name == APPEND:
-        raise SyntaxFailure("expected a literal")
     command = COMMANDS[name](cursor, tag)
     cursor.end()
     return command
