@@ -29,8 +29,8 @@ from mox.mailauth.results import (
 )
 from mox.message.trace import FoldedField
 
-# Why a DMARC policy was not applied (RFC 9990 §3.1.1.6, RFC 7489 Appendix C).
-Override = Literal["forwarded", "sampled_out", "mailing_list", "local_policy"]
+# Why a DMARC policy was not applied (RFC 9990 §2.1.6; the first two only RFC 7489 Appendix C).
+Override = Literal["forwarded", "sampled_out", "mailing_list", "local_policy", "policy_test_mode"]
 
 # Explanations are for people; the field must stay readable.
 MAX_REASON: Final = 200
@@ -54,8 +54,8 @@ def authentication_results(
 ) -> bytes:
     """Return the field in wire form, one method a line, folded as other trace fields.
 
-    `overrides` say why a DMARC policy was not applied. With `smtputf8` names have their U-labels;
-    otherwise the field is ASCII.
+    `overrides` say why a DMARC policy was not applied; testing mode need not be named. With
+    `smtputf8` names have their U-labels; otherwise the field is ASCII.
     """
     form = _Form(smtputf8)
     methods = [_iprev(form, remote_ip, found.iprev), *_dkim(form, found.dkim)]
@@ -125,6 +125,8 @@ def _spf(form: _Form, found: SPFResult) -> list[str]:
 def _dmarc(form: _Form, found: DMARCResult, overrides: Sequence[Override]) -> list[str]:
     """RFC 9989 §9.1: header.from and policy.dmarc."""
     comment = _dnssec(found.authentic)
+    if found.policy_test_mode:
+        overrides = (*overrides, "policy_test_mode")
     if overrides:
         comment += f", override {','.join(overrides)}"
     tokens = [f"dmarc={found.status}", f"({comment})", *form.reason(found.problem)]

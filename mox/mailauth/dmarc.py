@@ -84,6 +84,7 @@ def evaluate(
     policy, problem = _policy(queries, result, record, rule)
     is_tested = rule == "rfc9989" and record.testing
     status = alignment.status
+    asks_to_reject = status is DMARCStatus.FAIL and policy != "none"
     return replace(
         result,
         status=status,
@@ -96,7 +97,8 @@ def evaluate(
         # There is no quarantine here: it counts as reject. For the same reason a policy under
         # test is not applied at all, where RFC 9989 §4.7 has it one level lower: its owner asked
         # for tests, and "reject" under test must not have mail refused.
-        rejects=status is DMARCStatus.FAIL and policy != "none" and not is_tested,
+        rejects=asks_to_reject and not is_tested,
+        policy_test_mode=asks_to_reject and is_tested,
         percent=record.percent if rule == "rfc7489" else 100,
         problem=alignment.problem or problem,
     )

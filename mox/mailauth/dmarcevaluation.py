@@ -1,6 +1,6 @@
 """What is kept of one DMARC evaluation, so that a report to the domain's owner can be made later.
 
-RFC 9990 §3.1, RFC 7489 §7.2 and Appendix C. Values only: who keeps them, and when a report is sent,
+RFC 9990 §2.1, RFC 7489 §7.2 and Appendix C. Values only: who keeps them, and when a report is sent,
 is decided elsewhere.
 """
 
@@ -13,7 +13,14 @@ from typing import Final, Literal
 
 from mox.address import Domain
 from mox.mailauth.authres import Override
-from mox.mailauth.results import Authentication, DKIMResult, DMARCPolicy, SPFStatus
+from mox.mailauth.dmarc import Rule
+from mox.mailauth.results import (
+    Authentication,
+    DKIMResult,
+    DKIMStatus,
+    DMARCPolicy,
+    SPFStatus,
+)
 from mox.mailauth.suffixes import organizational_domain
 
 # Hours that divide a day, so that all reports of a domain begin and end at the same times.
@@ -34,6 +41,7 @@ class PublishedPolicy:
     pct: int
     testing: bool
     fo: str
+    discovery_method: Literal["treewalk", "psl"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +93,7 @@ def report_evaluation(
     rejected: bool,
     overrides: Sequence[Override] = (),
     optional: bool = False,
+    rule: Rule = "rfc9989",
     when: int,
 ) -> DMARCEvaluation | None:
     """Make the values for one recipient; None when the domain has no record or wants no reports.
@@ -114,13 +123,14 @@ def report_evaluation(
             pct=record.percent,
             testing=record.testing,
             fo=record.failure_options,
+            discovery_method="treewalk" if rule == "rfc9989" else "psl",
         ),
         source_ip=str(remote_ip),
         # Nothing is quarantined here.
         disposition="reject" if rejected else "none",
         aligned_dkim=dmarc.aligned_dkim,
         aligned_spf=dmarc.aligned_spf,
-        overrides=tuple(overrides),
+        overrides=(*overrides, "policy_test_mode") if dmarc.policy_test_mode else tuple(overrides),
         envelope_to=envelope_to.unicode,
         envelope_from=envelope_from.unicode if envelope_from else "",
         header_from=dmarc.header_from.unicode,
@@ -138,16 +148,20 @@ def interval_hours(interval_s: int) -> int:
 
 
 def _signatures(header_from: Domain, dkim: Sequence[DKIMResult]) -> tuple[Signature, ...]:
-    """Those of the domain's own organization: it need not learn who else signs."""
+    """RFC 9990 §2.1.3: all, the most telling ones first: those that pass, nearest to From."""
     organizational = organizational_domain(header_from)
-    own = [
+
+    def rank(result: DKIMResult) -> tuple[bool, bool, bool]:
+        is_own = result.sdid is not None and organizational_domain(result.sdid) == organizational
+        return result.status is not DKIMStatus.PASS, result.sdid != header_from, not is_own
+
+    return tuple(
         Signature(
             domain=result.sdid.unicode,
             selector=result.selector,
             result=result.status.value,
             human_result=result.problem,
         )
-        for result in dkim
-        if result.sdid is not None and organizational_domain(result.sdid) == organizational
-    ]
-    return tuple(own[:MAX_SIGNATURES])
+        for result in sorted(dkim, key=rank)[:MAX_SIGNATURES]
+        if result.sdid is not None
+    )

@@ -94,10 +94,11 @@ def _granted(
     if not permission.aggregate_reports:
         return ReportAddress(uri, Permission.GRANTED, (address,), size)
     found = [mailto_address(other) for other, _ in permission.aggregate_reports]
-    # RFC 7489 §7.1: only addresses of the same host may take the place.
-    instead = tuple(other for other in found if other and other.domain == address.domain)
-    if not instead:
-        problem = f"{name}: rua names another host than {address.domain}"
-        return ReportAddress(uri, Permission.GRANTED, (address,), size, problem)
+    instead = tuple(other for other in found if other)
+    # RFC 9990 §3, RFC 7489 §7.1: only addresses of the same host may take the place; with another
+    # host there is no report to either.
+    if not instead or any(other.domain != address.domain for other in instead):
+        problem = f"{name}: rua has no address, or one that is not at {address.domain}"
+        return ReportAddress(uri, Permission.DENIED, problem=problem)
     sizes = [octets for _, octets in permission.aggregate_reports if octets]
     return ReportAddress(uri, Permission.GRANTED, instead, min(sizes, default=size))

@@ -146,6 +146,7 @@ class DMARCResult:
     aligned_dkim: bool = False
     rejects: bool = False
     percent: int = 100  # less only under RFC 7489
+    policy_test_mode: bool = False  # it would reject, were the policy not under test
     problem: str = ""
     authentic: bool = False
 

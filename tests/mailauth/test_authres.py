@@ -163,6 +163,12 @@ def test_overrides_are_in_the_comment() -> None:
     assert parsed(field)[3].result == "fail"
 
 
+def test_testing_mode_is_an_override() -> None:
+    dmarc = replace(ALL_GOOD.dmarc, status=DMARCStatus.FAIL, policy_test_mode=True)
+    field = authentication_results(US, IP, replace(ALL_GOOD, dmarc=dmarc))
+    assert b"\tdmarc=fail (without dnssec, override policy_test_mode)" in field
+
+
 @pytest.mark.parametrize(
     ("arc", "expected"),
     [

@@ -73,6 +73,7 @@ def outcome(result: DMARCResult, with_org: bool) -> str:
     """A result in the table's form."""
     parts = [result.status.value, result.policy]
     parts += ["rejects"] if result.rejects else []
+    parts += ["tested"] if result.policy_test_mode else []
     parts += ["spf"] if result.aligned_spf else []
     parts += ["dkim"] if result.aligned_dkim else []
     parts += [f"@{result.record_domain.ascii}"] if result.record_domain else []

@@ -74,7 +74,15 @@ def test_values_are_those_of_a_report() -> None:
         interval_hours=4,
         addresses=(("mailto:R@x.example", 1 << 20),),
         policy=PublishedPolicy(
-            p="reject", sp="none", np="none", adkim="s", aspf="r", pct=100, testing=False, fo="0"
+            p="reject",
+            sp="none",
+            np="none",
+            adkim="s",
+            aspf="r",
+            pct=100,
+            testing=False,
+            fo="0",
+            discovery_method="treewalk",
         ),
         source_ip="2001:db8::1",
         disposition="none",
@@ -85,8 +93,9 @@ def test_values_are_those_of_a_report() -> None:
         envelope_from="bounce.example.net",
         header_from="mail.bücher.example",
         signatures=(
-            Signature(domain="bücher.example", selector="a", result="fail", human_result="bad"),
             Signature(domain="mail.bücher.example", selector="c", result="pass"),
+            Signature(domain="provider.example.net", selector="b", result="pass"),
+            Signature(domain="bücher.example", selector="a", result="fail", human_result="bad"),
         ),
         spf_domain="bounce.example.net",
         spf_scope="mfrom",
@@ -100,6 +109,13 @@ def test_refusal_by_policy_is_told() -> None:
     assert made.disposition == "reject"
 
 
+def test_testing_mode_is_a_reason() -> None:
+    tested = replace(FOUND.dmarc, policy_test_mode=True)
+    made = make(replace(FOUND, dmarc=tested))
+    assert made is not None
+    assert made.overrides == ("mailing_list", "policy_test_mode")
+
+
 def test_null_reverse_path_and_helo() -> None:
     found = replace(FOUND, spf=SPFResult(SPFStatus.PASS, "helo", parse_domain("mx.example.net")))
     made = report_evaluation(
@@ -109,9 +125,11 @@ def test_null_reverse_path_and_helo() -> None:
         envelope_from=None,
         rejected=False,
         optional=True,
+        rule="rfc7489",
         when=1,
     )
     assert made is not None
+    assert made.policy.discovery_method == "psl"
     assert (made.envelope_from, made.spf_scope, made.spf_domain) == ("", "helo", "mx.example.net")
     assert made.optional
 

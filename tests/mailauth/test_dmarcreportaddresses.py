@@ -28,9 +28,13 @@ ZONE = {
     name("bare.example.net"): ['"v=DMARC1"'],
     name("with-policy.example.net"): ['"v=DMARC1; p=none"'],
     name("instead.example.net"): [
-        '"v=DMARC1; rua=mailto:Aggregate-Reports@instead.example.net!5k,mailto:x@other.example"'
+        '"v=DMARC1; rua=mailto:Aggregate-Reports@instead.example.net!5k,https://x.example/"'
     ],
     name("elsewhere.example.net"): ['"v=DMARC1; rua=mailto:victim@other.example"'],
+    name("both.example.net"): [
+        '"v=DMARC1; rua=mailto:r@both.example.net,mailto:victim@other.example"'
+    ],
+    name("web.example.net"): ['"v=DMARC1; rua=https://web.example.net/"'],
     name("text.example.net"): ['"hello"'],
     name("broken.example.net"): ['"v=DMARC1;a=1;a=2"'],
     name("slow.example.net"): ["SERVFAIL"],
@@ -54,10 +58,12 @@ ZONE = {
         ),
         (
             "mailto:r@elsewhere.example.net",
-            Permission.GRANTED,
-            "r@elsewhere.example.net",
-            "another host",
+            Permission.DENIED,
+            "",
+            "not at elsewhere.example.net",
         ),
+        ("mailto:r@both.example.net", Permission.DENIED, "", "not at both.example.net"),
+        ("mailto:r@web.example.net", Permission.DENIED, "", "rua has no address"),
         ("mailto:r@nothing.example.net", Permission.DENIED, "", "no DMARC record at example.com."),
         ("mailto:r@text.example.net", Permission.DENIED, "", "no DMARC record"),
         ("mailto:r@broken.example.net", Permission.DENIED, "", "twice"),
