@@ -92,22 +92,22 @@ class Courier:
         self._hop.failed()
         self._record([])
         if self._hop.shares_failures:
-            self._share(Delivery(deliveries[0].verdict))
+            self._share(job, Delivery(deliveries[0].verdict))
         return False
 
-    def _share(self, delivery: Delivery) -> None:
+    def _share(self, failed: Job, delivery: Delivery) -> None:
         """Let others that are due here fail the same way, instead of one by one."""
         shared = 0
-        while shared < SHARED and (jobs := self._take_step()):
+        while shared < SHARED and (jobs := self._take_step(failed)):
             messages = self._record(jobs)
             self._settle(messages, [delivery] * len(messages))
             self._record([])
             shared += len(messages)
 
-    def _take_step(self) -> list[Job]:
+    def _take_step(self, like: Job) -> list[Job]:
         jobs: list[Job] = []
         count = 0
-        while count < SHARED_STEP and (job := self._hop.take()) is not None:
+        while count < SHARED_STEP and (job := self._hop.take(like)) is not None:
             jobs.append(job)
             count += len(job.bundle.ids)
         return jobs

@@ -74,17 +74,21 @@ class Hop:
             self._flows[flow_key] = flow
         self.grow()
 
-    def take(self) -> Job | None:
-        """Return what is to be delivered next; None: nothing for now."""
+    def take(self, like: Job | None = None) -> Job | None:
+        """Return what is to be delivered next; None: nothing for now.
+
+        With `like` only what asks for the same of TLS: then what failed would fail again.
+        """
         if self._desk.is_stopping:
             return None
         if not self._ready:
             self._fill()
-        if not self._ready:
-            return None
-        job = self._ready.popleft()
-        self.grow()
-        return job
+        for at, job in enumerate(self._ready):
+            if like is None or job.flow.require_tls == like.flow.require_tls:
+                del self._ready[at]
+                self.grow()
+                return job
+        return None
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for more work; false when there may be none."""

@@ -13,6 +13,7 @@ from mox.address import Domain, parse_domain
 from mox.config import outgoing_addresses
 from mox.dns import Resolver
 from mox.queue.hostsfile import HostsFile
+from mox.queue.knowndomains import KnownDomains
 from mox.serving.stsfetch import PolicyFetcher, client_context, https_port
 from mox.store.outgoing import Outgoing
 from mox.tlsio.client import ClientContext
@@ -44,6 +45,7 @@ class Services:
         self.chance = chance or random.Random()
         self.outgoing = Outgoing(ctx.store)
         self.smtp_port = int(os.environ.get(PORT_VARIABLE) or SMTP_PORT)
+        self.known_domains = KnownDomains(ctx, clock)
         self._tls_context: ClientContext | None = None
         self.fetch_policy = PolicyFetcher(resolver, self.tls_context, https_port())
 

@@ -150,6 +150,8 @@ class SMTPCarrier:
 
     def _note(self, attempt: _Attempt, session: Session, found: dict[int, Verdict]) -> None:
         host, ip = session.setup.host, session.stream.remote_ip
+        if self._way.tls is None:
+            self._services.known_domains.note(attempt.first, session)
         if self._way.by_history and attempt.first.attempts == 1 and _is_dual(self._addresses):
             found = {id: _softened(verdict) for id, verdict in found.items()}
         attempt.note(host, ip, found)

@@ -152,6 +152,8 @@ def _read(stream: Stream, host: str, deadline: float) -> str:
         text = f"https://{host}: HTTP status {response.status}"
         raise FetchFailed(text, _ABSENT if is_absent else _FAILED, absent=is_absent)
     body = response.read(MAX_POLICY_OCTETS + 1)
+    if response.length and len(body) <= MAX_POLICY_OCTETS:
+        raise http.client.IncompleteRead(body, response.length)
     if len(body) > MAX_POLICY_OCTETS:
         text = f"https://{host}: policy is larger than {MAX_POLICY_OCTETS} octets"
         raise FetchFailed(text, Problem(ResultType.STS_POLICY_INVALID, "policy-too-large"))

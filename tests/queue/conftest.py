@@ -8,6 +8,8 @@ import pytest
 
 from tests.queue.peer import Peer
 from tests.queue.site import Site
+from tests.queue.tlsworld import MakePeer, World
+from tests.tlsio.identities import authority
 
 
 @pytest.fixture
@@ -30,3 +32,10 @@ def make_peer() -> Iterator[Callable[..., Peer]]:
     """Start a peer with options; it is stopped at the end."""
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(Peer(**options))
+
+
+@pytest.fixture
+def world(make_site: Callable[..., Site], make_peer: MakePeer, tmp_path: Path) -> Iterator[World]:
+    (tmp_path / "ca.pem").write_bytes(authority().pem)
+    with ExitStack() as stack:
+        yield World(make_site, make_peer, stack)

@@ -30,6 +30,8 @@ class Mail:
     recipients: list[str]
     data: bytes
     session: int
+    tls: bool
+    parameters: str
 
 
 @dataclass
@@ -43,9 +45,11 @@ class Peer:
     port: int = 0
     script: dict[str, list[str]] = field(default_factory=dict)
     extensions: Iterable[str] = EXTENSIONS
+    tls_extensions: Iterable[str] = ()
     identity: Identity | None = None
     implicit_tls: bool = False
     broken_tls: bool = False
+    demands_certificate: bool = False  # of the client, which has none
     name: str = "peer.example"
     on_line: Callable[[str], None] | None = None
     mails: list[Mail] = field(default_factory=list)
@@ -98,6 +102,9 @@ class Peer:
             chain.write_bytes(self.identity.chain_pem)
             key.write_bytes(self.identity.key_pem)
             context.load_cert_chain(chain, key)
+            if self.demands_certificate:
+                context.load_verify_locations(chain)
+                context.verify_mode = ssl.CERT_REQUIRED
         return context
 
 
@@ -113,6 +120,7 @@ class _Dialogue:
         self.buffer = b""
         self.tls = False
         self.sender: str | None = None
+        self.parameters = ""
         self.recipients: list[str] = []
 
     def run(self) -> None:
@@ -143,6 +151,7 @@ class _Dialogue:
     def handshake(self) -> None:
         self.peer.handshakes += 1
         if self.peer.broken_tls:
+            self.sock.recv(4096)  # what is left unread would become a reset
             self.sock.sendall(b"this is not TLS\r\n")
             raise _End
         self.sock = self.peer.context().wrap_socket(self.sock, server_side=True)
@@ -155,7 +164,7 @@ class _Dialogue:
             peer.on_line(line)
         verb = line.split(" ")[0].upper()
         if verb == "EHLO":
-            words = list(peer.extensions)
+            words = list(peer.extensions) + list(peer.tls_extensions if self.tls else ())
             if (peer.identity or peer.broken_tls) and not self.tls and not peer.implicit_tls:
                 words.append("STARTTLS")
             lines = [peer.name, *words]
@@ -169,6 +178,7 @@ class _Dialogue:
         elif verb == "MAIL":
             if self.answer(line, "250 2.1.0 ok").startswith("2"):
                 self.sender, self.recipients = line[11:].partition(">")[0], []
+                self.parameters = line.partition(">")[2].strip()
         elif verb == "RCPT":
             usual = "503 5.5.1 no MAIL" if self.sender is None else "250 2.1.5 ok"
             if self.answer(line, usual).startswith("2"):
@@ -190,6 +200,7 @@ class _Dialogue:
             lines.append(one.removeprefix(b".") + b"\r\n")
         sender = self.sender
         if self.answer(".", "250 2.6.0 taken").startswith("250 ") and sender is not None:
-            mail = Mail(sender, self.recipients, b"".join(lines), self.number)
+            data, parameters = b"".join(lines), self.parameters
+            mail = Mail(sender, self.recipients, data, self.number, self.tls, parameters)
             self.peer.mails.append(mail)
         self.sender, self.recipients = None, []

@@ -73,22 +73,36 @@ BODY = b"Subject: hello\r\nFrom: <mjl@example.org>\r\nMessage-Id: <one@example.o
 
 @dataclass
 class Names:
-    """DNS from a table; names that are not in it do not exist."""
+    """DNS from a table; names that are not in it do not exist. CNAMEs are followed.
+
+    With `authentic` all answers are, but those that `insecure` names have a part in.
+    """
 
     records: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     queries: list[tuple[str, str]] = field(default_factory=list)
+    authentic: bool = False
+    insecure: set[str] = field(default_factory=set)
+    trusts_ad: bool = True
 
     def query(self, name: str, rdtype: str, timeout_s: float | None = None) -> Answer:
         self.queries.append((name, rdtype))
+        is_authentic = self.authentic
+        for _ in range(8):
+            is_authentic = is_authentic and name not in self.insecure
+            alias = self.records.get((name, "CNAME"))
+            if name in self.broken or alias is None or rdtype == "CNAME":
+                break
+            name = alias[0].rstrip(".")
         if name in self.broken:
             return Answer(Status.TEMPORARY, error="broken")
         texts = self.records.get((name, rdtype))
         if texts is not None:
             found = tuple(from_text("IN", rdtype, text) for text in texts)
-            return Answer(Status.OK, found, canonical=name)
+            return Answer(Status.OK, found, is_authentic, canonical=name)
         exists = any(name == known for known, _ in self.records)
-        return Answer(Status.NODATA if exists else Status.NXDOMAIN, canonical=name)
+        status = Status.NODATA if exists else Status.NXDOMAIN
+        return Answer(status, (), is_authentic, canonical=name)
 
 
 @dataclass
