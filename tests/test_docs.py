@@ -57,7 +57,9 @@ def code_of(text: str) -> Iterator[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_commands_exist(name: str) -> None:
     for line in code_of(text_of(name)):
-        match = _MOX.match(line.split("  #")[0].rstrip(" .,;:"))
+        # Without a remark, and without what the shell does.
+        command = re.split(r"  #| [<>|] ", line)[0]
+        match = _MOX.match(command.rstrip(" .,;:"))
         if match is not None:
             check_command(match[1])
 
@@ -203,10 +205,15 @@ def examples(name: str) -> Sequence[str]:
 
 
 def test_configuration_of_install_is_right(tmp_path: Path) -> None:
-    static, dynamic, transport, route = examples("docs/install.md")
+    static, dynamic, dkim, transport, route = examples("docs/install.md")
     (tmp_path / "mox.conf").write_text(static)
     (tmp_path / "domains.conf").write_text(dynamic)
     config = load(tmp_path / "mox.conf", check_files=False)
+    assert (config.unsupported, config.warnings) == ([], [])
+    domain = "\texample.org:\n"
+    (tmp_path / "domains.conf").write_text(dynamic.replace(domain, domain + dkim))
+    config = load(tmp_path / "mox.conf", check_files=False)
+    assert config.dynamic.domains["example.org"].dkim.sign == ("2026a",)
     assert (config.unsupported, config.warnings) == ([], [])
     (tmp_path / "mox.conf").write_text(static + transport)
     (tmp_path / "domains.conf").write_text(dynamic + route)

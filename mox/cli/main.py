@@ -24,6 +24,7 @@ MODULES = (
     "mox.cli.config",
     "mox.cli.dns",
     "mox.cli.spf",
+    "mox.cli.dkim",
     "mox.cli.dmarc",
     "mox.cli.dnsbl",
     "mox.cli.general",

@@ -14,7 +14,11 @@ from typing import Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
 
 from mox.dns import Answer, Resolver, Status
 from mox.mailauth.tags import TagError, colon_list, parse_tags, without_white
@@ -135,6 +139,15 @@ def _public_key(kind: str, encoded: bytes) -> PublicKey:
     if key.key_size < MIN_RSA_BITS:
         raise KeyProblem(f"RSA key of {key.key_size} bits is too short")
     return key
+
+
+def key_record(key: PublicKey) -> str:
+    """Return the text of the record to publish for a key, for signatures with SHA-256."""
+    if isinstance(key, RSAPublicKey):
+        kind, octets = "", key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    else:
+        kind, octets = "k=ed25519;", key.public_bytes_raw()
+    return f"v=DKIM1;h=sha256;{kind}p={base64.b64encode(octets).decode('ascii')}"
 
 
 class Keys:
