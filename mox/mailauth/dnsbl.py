@@ -89,14 +89,18 @@ def check_health(resolver: Resolver, zone: Domain, *, timeout_s: float = TIMEOUT
 
     RFC 5782 §5. Never raises; takes twice `timeout_s` at most.
     """
-    if lookup(resolver, zone, _NEVER_LISTED, timeout_s=timeout_s).status is DNSBLStatus.LISTED:
+    results = {
+        ip: lookup(resolver, zone, ip, timeout_s=timeout_s)
+        for ip in (_NEVER_LISTED, _ALWAYS_LISTED)
+    }
+    if results[_NEVER_LISTED].status is DNSBLStatus.LISTED:
         return ZoneHealth(False, f"{_NEVER_LISTED} is listed: the zone lists everything")
-    result = lookup(resolver, zone, _ALWAYS_LISTED, timeout_s=timeout_s)
-    if result.status is DNSBLStatus.PASS:
+    if results[_ALWAYS_LISTED].status is DNSBLStatus.PASS:
         return ZoneHealth(False, f"{_ALWAYS_LISTED} is not listed: the zone is not in use")
-    if result.codes and result.status is DNSBLStatus.TEMPERROR:
-        return ZoneHealth(False, result.problem)
-    return ZoneHealth(True, result.problem)
+    problems = [(bool(each.codes), each.problem) for each in results.values() if each.problem]
+    # Codes with a problem: the zone answers, but not with listings.
+    answers_wrongly = any(has_codes for has_codes, _ in problems)
+    return ZoneHealth(not answers_wrongly, problems[0][1] if problems else "")
 
 
 class ZonesInUse:
