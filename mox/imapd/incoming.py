@@ -211,8 +211,11 @@ class Incoming:
         return Done("replaced", codes.highestmodseq(appended.modseq) if qresync else b"")
 
     def _note_own(self, appended: Appended) -> None:
-        view = self.session.view
-        if view is not None and self._mailbox is not None and view.mailbox_id == self._mailbox.id:
+        view, mailbox = self.session.view, self._mailbox
+        if view is None or mailbox is None or view.mailbox_id != mailbox.id:
+            return
+        # A client need not be told of the flags that it gave, but of those the mailbox gave.
+        if not self.session.service.marks_what_enters(self._account.name, mailbox):
             view.own.append(appended.modseq)
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mox.serving.context import Context
     from mox.serving.login import Authenticator
     from mox.store import Store
+    from mox.store.model import Mailbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,8 @@ class Service:
         """The junk flags that messages get from the mailbox they enter."""
         config = self.account_config(account)
         return None if config is None else content.marks(config)
+
+    def marks_what_enters(self, account: str, mailbox: Mailbox) -> bool:
+        """Whether the mailbox decides on the junk flags of what enters it."""
+        marks = self.marks(account)
+        return marks is not None and marks.mark(mailbox.name, mailbox.special_use) is not None

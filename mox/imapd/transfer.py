@@ -40,7 +40,7 @@ def cmd_copy(session: Session, command: commands.Copy) -> Done:
     quota = session.service.quota(account.name)
     marks = session.service.marks(account.name)
     copied = account.copy(view.mailbox_id, uids, target.id, quota, marks)
-    _note_own(view, copied)
+    _note_own(session, view, copied, target)
     if not copied.source_uids:
         return Done("messages are gone", codes.EXPUNGEISSUED)
     return Done("copied", _copyuid(copied))
@@ -54,7 +54,7 @@ def cmd_move(session: Session, command: commands.Move) -> Done:
         return Done("nothing to move")
     account = account_of(session)
     moved = account.move(view.mailbox_id, uids, target.id, session.service.marks(account.name))
-    _note_own(view, moved)
+    _note_own(session, view, moved, target)
     if not moved.source_uids:
         return Done("messages are gone", codes.EXPUNGEISSUED)
     # RFC 6851 §4.3: COPYUID comes before the removals, which end-of-command updates tell.
@@ -62,8 +62,10 @@ def cmd_move(session: Session, command: commands.Move) -> Done:
     return Done("move done", _highest_modseq(session, moved.modseq))
 
 
-def _note_own(view: View, copied: Copied) -> None:
-    if copied.modseq:
+def _note_own(session: Session, view: View, copied: Copied, target: Mailbox) -> None:
+    # Within the mailbox, the client has to be told of flags that it did not give.
+    is_marked = session.service.marks_what_enters(account_of(session).name, target)
+    if copied.modseq and not (is_marked and target.id == view.mailbox_id):
         view.own.append(copied.modseq)
 
 

@@ -163,21 +163,25 @@ class Account:
             message = self._reader.message(mailbox_id, uid)
             if path is None or message is None:
                 return self._read_expunged(mailbox_id, uid)
+            directory = self.directory(mailbox_id)
             try:
-                data = self._read_at(mailbox_id, path, message[M_SIZE])
+                data = self._read_at(directory, path, message[M_SIZE])
             except OSError as e:
                 detail = f"{path} of account {self.name}: {e}: check owner and mode"
                 raise StoreError(ErrorKind.INTERNAL, "cannot read message", detail) from e
             if data is not None:
                 return StoredMessage(data, bool(message[M_FLAGS] & FILE_IS_WIRE), message[M_SIZE])
-            if not self.store.renaming(self.id):
+            if self.store.renaming(self.id):
+                gevent.sleep(pause)
+            elif (directory, path) == (
+                self.present_directory(mailbox_id),
+                self.path(mailbox_id, uid),
+            ):
                 break
-            gevent.sleep(pause)
         self.mend(mailbox_id)
         raise MessageGone(uid)
 
-    def _read_at(self, mailbox_id: MailboxId, path: str, size: int) -> bytes | None:
-        directory = self.directory(mailbox_id)
+    def _read_at(self, directory: str, path: str, size: int) -> bytes | None:
         try:
             return self._read_file(f"{directory}/{path}", size)
         except FileNotFoundError:

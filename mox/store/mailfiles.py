@@ -140,9 +140,16 @@ def read_regular(path: str) -> tuple[bytes, int] | None:
 
 
 def read_by_base(directory: str, base: str) -> bytes | None:
-    """The content of the file with this base, wherever in the mailbox it is; None: nowhere."""
+    """The content of the file with this base, wherever in the mailbox it is; None: nowhere.
+
+    Nowhere is also what a directory says that is being renamed or has been removed.
+    """
     for sub in ("cur", "new"):
-        for name in os.listdir(f"{directory}/{sub}"):
+        try:
+            names = os.listdir(f"{directory}/{sub}")
+        except FileNotFoundError:
+            continue
+        for name in names:
             if maildir.split_name(name)[0] == base:
                 found = read_regular(f"{directory}/{sub}/{name}")
                 return None if found is None else found[0]

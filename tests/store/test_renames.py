@@ -144,6 +144,40 @@ def test_a_delivery_waits_for_a_rename_to_end(
     assert len(list((root(account) / ".A").glob("[nc]*/*"))) == 2
 
 
+def test_reading_waits_for_a_rename_to_end(
+    account: Account, spool: MakeSpool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = fill(account, "A", spool)
+    before = BeforeWrite(store, monkeypatch, nth=2)  # the directories are renamed in there
+    read: list[gevent.Greenlet[..., bytes]] = []
+
+    def look() -> None:
+        (root(account) / ".A").rename(root(account) / ".Away")
+        read.append(gevent.spawn(lambda: account.read(box, 1).data))
+        gevent.sleep(0.03)
+        assert not read[0].ready()
+        (root(account) / ".Away").rename(root(account) / ".A")
+
+    before.action = look
+    account.rename_mailbox(box, "B")
+    assert read[0].get(timeout=10) == b"Subject: hello\n\nbody\n"
+
+
+def test_reading_begins_again_when_a_rename_has_just_ended(
+    account: Account, spool: MakeSpool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = fill(account, "A", spool)
+    real = Account._read_at
+
+    def renamed_meanwhile(self: Account, directory: str, path: str, size: int) -> bytes | None:
+        if directory.endswith(".A"):
+            self.rename_mailbox(box, "B")
+        return real(self, directory, path, size)
+
+    monkeypatch.setattr(Account, "_read_at", renamed_meanwhile)
+    assert account.read(box, 1).data == b"Subject: hello\n\nbody\n"
+
+
 @pytest.mark.parametrize("how", ["deliver", "append", "copy"])
 def test_what_a_rename_overtook_is_there_once(
     account: Account, spool: MakeSpool, store: Store, how: str, monkeypatch: pytest.MonkeyPatch
