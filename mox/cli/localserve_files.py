@@ -103,6 +103,24 @@ Accounts:
 		Domain: localhost
 		Destinations:
 			mox@localhost: nil
+
+		# What is refused as junk is in Rejects for two weeks. Replies come without delay.
+		RejectsMailbox: Rejects
+		NoFirstTimeSenderDelay: true
+
+		# Teach the junk filter by moving messages.
+		AutomaticJunkFlags:
+			Enabled: true
+			JunkMailboxRegexp: ^(junk|spam)
+			NeutralMailboxRegexp: ^(inbox|introbox|neutral|postmaster|dmarc|tlsrpt|rejects)
+		JunkFilter:
+			Threshold: 0.95
+			Params:
+				Onegrams: true
+				MaxPower: 0.01
+				TopWords: 10
+				IgnoreWords: 0.1
+				RareWords: 2
 """
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mox.address import NULL_PATH, Address, Domain, parse_domain
+from mox.delivery.arrival import Arrival, Outcome
 from mox.delivery.headers import Headers
-from mox.delivery.incoming import Arrival, Outcome
 from mox.delivery.signing import Signed, signed
 from mox.delivery.submit import Recipient, Submission, submit
 from mox.mailauth.content import SignedContent

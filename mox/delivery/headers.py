@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from mmap import mmap
 
 from mox.address import Address
@@ -24,6 +25,10 @@ class Headers:
             fields.setdefault(name.lower(), []).append(value)
         self._fields = fields
 
+    def names(self) -> Iterable[bytes]:
+        """Return the lower-case names of all fields, each once, as they first occur."""
+        return self._fields.keys()
+
     def count(self, name: bytes) -> int:
         """Return how often the field (lower-case name) occurs."""
         return len(self._fields.get(name, ()))
@@ -31,6 +36,10 @@ class Headers:
     def values(self, name: bytes) -> list[bytes]:
         """Return the unfolded values of the field (lower-case name), in order."""
         return [unfold(value) for value in self._fields.get(name, ())]
+
+    def raw(self, name: bytes) -> list[bytes]:
+        """Return the values of the field (lower-case name) as they are folded, in order."""
+        return self._fields.get(name, [])
 
     def first(self, name: bytes) -> bytes:
         """Return the first value of the field, b"" when there is none."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from mox.address import Domain, Path, parse_domain
 from mox.config.lookup import POSTMASTER, NotLocal
 from mox.delivery import incoming, replies
-from mox.delivery.incoming import Arrival
+from mox.delivery.arrival import Arrival
 from mox.delivery.recipients import Recipient, resolve_incoming
 from mox.message.trace import Received
 from mox.smtp.reply import Reply

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-import gevent
-
+from mox.address import parse_domain
 from mox.config.lookup import ToAccount
 from mox.delivery import incoming, special
+from mox.delivery.arrival import Arrival, Decided, Foreign, Result
+from mox.delivery.authenticate import Client
 from mox.delivery.bounce import queue_bounce
-from mox.delivery.incoming import Arrival, Result
 from mox.delivery.recipients import Recipient, resolve_incoming
 from mox.delivery.special import Stage
+from mox.mailauth.results import SPFStatus
 from mox.smtp.config import ServerConfig
 from mox.smtp.events import Auth, AuthResponse, Hello, RcptTo
 from mox.smtp.reply import Reply
@@ -26,9 +27,14 @@ if TYPE_CHECKING:
 
 NO_LITERAL_SENDERS: Final = Reply(550, "5.7.0", "no reply to ip addresses as sender")
 ONE_FOR_NULL: Final = Reply(452, "4.5.3", "only one recipient allowed with null reverse path")
+NO_SPF_PASS: Final = Reply(452, "4.5.3", "only one recipient allowed without spf pass")
 NEEDS_TLS: Final = Reply(530, "5.7.0", "STARTTLS required for delivery")
+# Results of recipients that have a client slowed down.
+_HELD_UP: Final = frozenset({"reject", "highrate"})
 # Recipients named in a log line.
 LOGGED_RECIPIENTS: Final = 10
+# Of what was found about a message.
+LOGGED_DETAILS: Final = 1000
 
 
 class Incoming:
@@ -99,8 +105,20 @@ class Incoming:
             failure = special.failure_at(Stage.RCPT, event.path.localpart)
             if failure is not None:
                 return self._link.pretend(failure)
+        if len(transaction.recipients) == 1 and not self._may_have_several(transaction):
+            return NO_SPF_PASS
         transaction.recipients.append(found)
         return None
+
+    def _may_have_several(self, transaction: Transaction[Recipient]) -> bool:
+        """Whether a sender can be told of recipients that failed: it must be who it says it is."""
+        if self._is_exempt or transaction.mail.path.is_null:
+            return True
+        link, mail = self._link, transaction.mail
+        if transaction.spf is None:
+            received = link.received(mail, authenticated=False)
+            transaction.spf = link.services.checks.spf(Client.of(received, mail.path))
+        return transaction.spf.status is SPFStatus.PASS
 
     def _needs_tls(self, found: Recipient | Reply) -> bool:
         if self._link.has_tls or not self._link.listener.smtp.require_starttls:
@@ -121,6 +139,7 @@ class Incoming:
             spool=spool,
             received=link.received(mail, authenticated=False),
             has_8bit=mail.body == "8BITMIME",
+            foreign=self._foreign(transaction),
         )
         result = incoming.deliver(
             self._ctx.store, transaction.config, arrival, localserve=self._ctx.localserve
@@ -131,11 +150,20 @@ class Incoming:
         if result.delivered:
             link.failed -= 1
             link.accepted += 1
-        elif any(outcome.result == "reject" for outcome in result.outcomes):
+        elif any(outcome.result in _HELD_UP for outcome in result.outcomes):
             link.conn.slow = not self._ctx.localserve
-        if result.delay_s:
-            gevent.sleep(result.delay_s)
+        link.wait(result.delay_s)
         return result.reply
+
+    def _foreign(self, transaction: Transaction[Recipient]) -> Foreign:
+        link, smtp = self._link, self._link.listener.smtp
+        return Foreign(
+            checks=link.services.checks,
+            spf=transaction.spf,
+            dns_blocklists=tuple(map(parse_domain, smtp.dnsbls)),
+            first_time_delay_s=smtp.first_time_sender_delay.total_seconds(),
+            is_exempt=self._is_exempt,
+        )
 
     def _tell_sender(
         self, transaction: Transaction[Recipient], arrival: Arrival, result: Result
@@ -155,6 +183,9 @@ class Incoming:
         errors = [outcome.error for outcome in result.outcomes if outcome.error is not None]
         for failure in {str(e) for e in errors if e.kind is not ErrorKind.OVER_QUOTA}:
             self._link.log.error("message cannot be stored", err=failure)
+        for outcome in result.outcomes:
+            for decided in outcome.decisions:
+                self._log_decision(decided, result)
         self._link.log.info(
             "message delivered" if result.delivered else "message refused",
             mailfrom=arrival.reverse_path,
@@ -166,4 +197,24 @@ class Incoming:
             size=arrival.spool.size,
             msgid=result.facts.message_id,
             duration_ms=round((time.perf_counter() - began) * 1000, 1),
+        )
+
+    def _log_decision(self, decided: Decided, result: Result) -> None:
+        """Say for one destination what was decided, and why."""
+        decision, found = decided.decision, result.facts.authentication
+        self._link.log.info(
+            "delivery accepted" if decision.accept else "delivery rejected",
+            account=decided.account,
+            rcptto=decided.path,
+            mailbox=decision.mailbox,
+            reason=decision.reason,
+            code=decision.reply.code if decision.reply else 250,
+            reject=decision.is_reject,
+            msgfrom=result.facts.header_from,
+            validation=result.facts.validation,
+            iprev=found and found.iprev.status,
+            spf=found and found.spf.status,
+            dkim=found and sorted({each.status for each in found.dkim}),
+            dmarc=found and found.dmarc.status,
+            detail="; ".join(decision.details)[:LOGGED_DETAILS],
         )

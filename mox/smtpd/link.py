@@ -55,6 +55,11 @@ class Link:
         self.hang_up = True
         return TOO_MANY_FAILURES
 
+    def wait(self, seconds: float) -> None:
+        """Keep the client waiting for a reply; a process that is to end does not owe it longer."""
+        if seconds:
+            self.services.ctx.stopping.wait(seconds)
+
     def pretend(self, failure: Failure | None) -> Reply | None:
         """Do what a special localpart of localserve asks for."""
         if failure is None:

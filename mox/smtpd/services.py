@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mox.delivery.authenticate import Checks
 from mox.message.receivedid import SECRET_OCTETS, ReceivedIds
 from mox.serving.login import Authenticator
 from mox.smtpd.senders import SenderChecks
 
 if TYPE_CHECKING:
+    from mox.dns import Resolver
     from mox.serving.context import Context
 
 RECEIVED_ID_FILE: Final = "receivedid.key"
@@ -19,9 +21,10 @@ RECEIVED_ID_FILE: Final = "receivedid.key"
 class Services:
     """Made once per worker, after fork."""
 
-    def __init__(self, ctx: Context, senders: SenderChecks) -> None:
+    def __init__(self, ctx: Context, resolver: Resolver) -> None:
         self.ctx = ctx
-        self.senders = senders
+        self.senders = SenderChecks(resolver)
+        self.checks = Checks(resolver, ctx.store.pool)
         self.authenticator = Authenticator(ctx)
         self.received_ids = load_received_ids(ctx.data_dir)
 

@@ -13,6 +13,7 @@ from mox.store.errors import StoreError
 
 if TYPE_CHECKING:
     from mox.config import Config
+    from mox.mailauth.results import SPFResult
     from mox.store import Store
     from mox.store.spool import Spool
 
@@ -32,6 +33,7 @@ class Transaction(Generic[R]):
     spool: Spool | None = None
     failure: Reply | None = None  # the message cannot be kept; the rest of it is dropped
     deadline: float = 0.0  # monotonic, 0 before DATA
+    spf: SPFResult | None = None  # when a second recipient asked for it
 
     def begin_data(self, store: Store) -> None:
         """Get ready for the message; another BDAT of the same one changes nothing."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from mox.serving.limits import Refusal
 from mox.serving.server import Admission, serve
 from mox.smtp.reply import Reply
-from mox.smtpd.senders import SenderChecks
 from mox.smtpd.services import Services
 from mox.smtpd.session import SHUTTING_DOWN, converse
 
@@ -26,7 +25,7 @@ def run(ctx: Context) -> None:
 
 def serve_clients(ctx: Context, resolver: Resolver) -> None:
     """Like `run`, with names looked up by `resolver`."""
-    services = Services(ctx, SenderChecks(resolver))
+    services = Services(ctx, resolver)
     serve(
         ctx,
         lambda conn: converse(services, conn),

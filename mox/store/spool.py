@@ -14,6 +14,7 @@ from mox.store.durable import space_error, write_all
 from mox.store.pool import BlockingPool
 
 MEMORY_LIMIT = 1 << 20
+_PIECE = 1 << 20
 
 
 class Spool:
@@ -57,6 +58,24 @@ class Spool:
         self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         return self._map
 
+    def replace_start(self, length: int, start: bytes) -> None:
+        """Put `start` in the place of the first `length` octets of the stored form."""
+        stored = self.stored()
+        if self._map is None:
+            self._stored = start + bytes(stored[length:])
+            return
+        old_map, old_file = self._map, self._file
+        assert old_file is not None, "the map is of a file"
+        try:
+            self._file = tempfile.TemporaryFile(dir=self._tmp, buffering=0)  # noqa: SIM115
+            self._pool.apply(_copy, (start, old_map, length, self._file.fileno()))
+        except OSError as e:
+            raise space_error(e, self._tmp) from e
+        finally:
+            old_map.close()
+            old_file.close()
+        self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+
     @property
     def is_large(self) -> bool:
         return self._file is not None
@@ -93,3 +112,10 @@ class Spool:
             self._pool.apply(lambda: write_all(fd, [data.replace(b"\r\n", b"\n")]))
         except OSError as e:
             raise space_error(e, self._tmp) from e
+
+
+def _copy(start: bytes, source: mmap.mmap, begin: int, fd: int) -> None:
+    """Write `start`, then the source from `begin` on."""
+    write_all(fd, [start])
+    for at in range(begin, len(source), _PIECE):
+        write_all(fd, [source[at : at + _PIECE]])

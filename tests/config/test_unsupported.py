@@ -20,18 +20,17 @@ def test_supported_features_are_not_listed(files: Files) -> None:
 
 
 def test_default_written_out_is_not_listed(files: Files) -> None:
-    files.static.set(at("Listeners/local/SMTP/FirstTimeSenderDelay"), "15s")
-    files.dynamic.set(at("Accounts/mjl/KeepRejects"), "false")
+    files.dynamic.set(at("Accounts/mjl/KeepRetiredWebhookPeriod"), "0s")
+    files.dynamic.set(at("Accounts/mjl/NoCustomPassword"), "false")
     assert files.load().unsupported == [HTTPS, WEB]
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("Accounts/mjl/RejectsMailbox", "Rejects"),
-        ("Accounts/mjl/KeepRejects", "true"),
+        ("Accounts/mjl/NoCustomPassword", "true"),
         ("Accounts/mjl/KeepRetiredWebhookPeriod", "1h"),
-        ("Accounts/mjl/Destinations/mjl@example.org/MessageAuthRequiredSMTPError", "x"),
+        ("Accounts/mjl/Destinations/mjl@example.org/FullName", "x"),
     ],
 )
 def test_place_is_told(files: Files, path: str, value: sconf.Plain) -> None:
@@ -42,9 +41,9 @@ def test_place_is_told(files: Files, path: str, value: sconf.Plain) -> None:
 
 def test_feature_is_listed_once(files: Files) -> None:
     for account in ("mjl", "second"):
-        files.dynamic.set(at(f"Accounts/{account}/RejectsMailbox"), "Rejects")
+        files.dynamic.set(at(f"Accounts/{account}/NoCustomPassword"), "true")
     assert files.load().unsupported[2:] == [
-        "Accounts.mjl.RejectsMailbox is configured, not supported yet (and in 1 more places)"
+        "Accounts.mjl.NoCustomPassword is configured, not supported yet (and in 1 more places)"
     ]
 
 

@@ -5,7 +5,7 @@ import pytest
 from mox.address import Path, parse_address
 from mox.config import Config
 from mox.config.lookup import ToAccount, ToAlias
-from mox.delivery.incoming import quota
+from mox.delivery.plans import quota
 from mox.delivery.recipients import (
     Recipient,
     may_post,

@@ -45,6 +45,7 @@ Listeners:
 {listener}\
 		SMTP:
 			Enabled: true
+			FirstTimeSenderDelay: {delay}
 			{smtp}
 		Submission:
 			Enabled: true
@@ -140,7 +141,9 @@ class FakeResolver:
 
 RESOLVER = FakeResolver(
     {
-        ("remote.example", "A"): ("192.0.2.10",),
+        ("remote.example", "A"): ("192.0.2.10", "127.0.0.1"),
+        ("remote.example", "TXT"): ('"v=spf1 a -all"',),
+        ("1.0.0.127.in-addr.arpa", "PTR"): ("remote.example.",),
         ("withmx.example", "MX"): ("10 remote.example.",),
         ("nomail.example", "MX"): ("0 .",),
         ("dangling.example", "MX"): ("10 nowhere.example.",),
@@ -165,6 +168,7 @@ class Site:
         listener: str = "",
         loglevel: str = "error",
         signers: Mapping[str, tuple[Signer, ...]] | None = None,
+        delay: str = "0s",
     ) -> None:
         self.directory = directory
         (directory / "data").mkdir(exist_ok=True)
@@ -178,6 +182,7 @@ class Site:
             pedantic=str(pedantic).lower(),
             plain_login=str(plain_login).lower(),
             smtp=smtp,
+            delay=delay,
             listener=listener,
             loglevel=loglevel,
             tls=str(certificate is not None).lower(),

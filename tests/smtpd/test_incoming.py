@@ -58,10 +58,18 @@ def test_message_is_readable_when_250_is_sent(site: Site) -> None:
     assert (code, text) == (250, "2.2.0 it is done")
     [stored] = site.messages()
     assert body(stored) == MESSAGE
-    lines = stored.split(b"\r\n")
-    assert lines[0] == b"X-Mox-Reason: no-bad-signals;"
+    lines = stored.replace(b"\r\n\t", b" ").split(b"\r\n")
+    assert lines[0].startswith(b"X-Mox-Reason: no-bad-signals; reputation: none, inconclusive,")
     assert lines[1] == b"Delivered-To: mjl@example.org"
     assert lines[2] == b"Return-Path: <a@remote.example>"
+    assert lines[3] == (
+        b"Authentication-Results: mail.example.org; "
+        b"iprev=pass (without dnssec) policy.iprev=127.0.0.1; "
+        b'dkim=none reason="no dkim signatures"; '
+        b"spf=pass (without dnssec) smtp.mailfrom=remote.example; "
+        b"dmarc=none (without dnssec) header.from=remote.example"
+    )
+    assert lines[4].startswith(b"Received-SPF: pass (domain remote.example) client-ip=")
     head = stored[: stored.index(b"\r\nFrom: ")].replace(b"\r\n\t", b" ")
     assert (
         b"\r\nReceived: from remote.example ([127.0.0.1]) by mail.example.org ([127.0.0.1])" in head
@@ -139,7 +147,7 @@ def test_unknown_user_is_refused_after_the_message(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("mox.smtpd.incoming.gevent.sleep", waits.append)
+    monkeypatch.setattr("mox.smtpd.link.Link.wait", lambda self, seconds: waits.append(seconds))
     client = site.connect()
     client.envelope("a@remote.example", "nobody@example.org", "noone@example.org")
     code, text = client.data(MESSAGE)
@@ -283,7 +291,7 @@ def test_thousand_recipients(site: Site) -> None:
 def test_many_failed_messages_end_the_connection(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mox.smtpd.incoming.gevent.sleep", lambda s: None)
+    monkeypatch.setattr("mox.smtpd.link.Link.wait", lambda self, seconds: None)
     client = site.connect()
     for _ in range(11):
         client.envelope("a@remote.example", "nobody@example.org")
@@ -296,7 +304,7 @@ def test_many_failed_messages_end_the_connection(
 def test_one_good_message_forgives_the_bad_ones(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mox.smtpd.incoming.gevent.sleep", lambda s: None)
+    monkeypatch.setattr("mox.smtpd.link.Link.wait", lambda self, seconds: None)
     client = site.connect()
     assert client.deliver("a@remote.example", "mjl@example.org", message=MESSAGE)[0] == 250
     for _ in range(12):

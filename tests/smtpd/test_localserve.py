@@ -14,7 +14,7 @@ MESSAGE = b"From: <mox@localhost>\r\nSubject: hi\r\n\r\nhello\r\n"
 @pytest.fixture
 def site(make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr("mox.serving.stream.Stream.sleep", staticmethod(lambda seconds: None))
-    monkeypatch.setattr("mox.smtpd.incoming.gevent.sleep", lambda seconds: None)
+    monkeypatch.setattr("mox.smtpd.link.Link.wait", lambda self, seconds: None)
     site = make_site(localserve=True)
     site.set_password("mox")
     return site

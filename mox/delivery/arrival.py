@@ -1,0 +1,89 @@
+"""A message at the end of DATA, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mox.address import Domain, Path
+from mox.delivery.authenticate import Checks
+from mox.delivery.facts import MessageFacts
+from mox.delivery.recipients import Recipient
+from mox.delivery.steps.case import Decision
+from mox.mailauth.results import SPFResult
+from mox.message.trace import Received
+from mox.smtp.reply import Reply
+from mox.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from mox.store.spool import Spool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """What is to be asked about a message of another server.
+
+    spf: the result, when a second recipient asked for it already. is_exempt: the client is a
+    program on the machine of a localserve instance; DNS is not asked about it.
+    """
+
+    checks: Checks
+    spf: SPFResult | None = None
+    dns_blocklists: tuple[Domain, ...] = ()
+    first_time_delay_s: float = 0.0
+    is_exempt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A complete message with its envelope. `foreign` None: one of our users wrote it."""
+
+    reverse_path: Path
+    recipients: tuple[Recipient, ...]
+    spool: Spool
+    received: Received  # facts of the trace field, without recipient
+    has_8bit: bool = False
+    foreign: Foreign | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision with the account it is for."""
+
+    account: str
+    path: Path
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the message for one recipient. `reply` None: delivered."""
+
+    recipient: Recipient
+    reply: Reply | None
+    result: str  # label of the metric
+    reason: str
+    error: StoreError | None = None  # why it could not be stored, for the log
+    decisions: tuple[Decided, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the sender is told (after `delay_s`), and the outcomes behind it.
+
+    `bounces`: failed recipients that the sender must be told of by a DSN.
+    """
+
+    reply: Reply
+    facts: MessageFacts
+    outcomes: tuple[Outcome, ...] = ()
+    delay_s: float = 0.0
+
+    @property
+    def delivered(self) -> int:
+        return sum(outcome.reply is None for outcome in self.outcomes)
+
+    @property
+    def bounces(self) -> tuple[Outcome, ...]:
+        failed = tuple(outcome for outcome in self.outcomes if outcome.reply is not None)
+        return failed if len(failed) < len(self.outcomes) else ()

@@ -1,0 +1,215 @@
+"""Message authentication of one message: all methods side by side, within a time limit.
+
+iprev, SPF and the signatures wait for DNS at the same time, each in a greenlet; DMARC follows from
+them. Whoever answers slowly or never costs this sender time and a temporary error, nobody else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+import gevent
+
+from mox import metrics
+from mox.address import Domain, Path
+from mox.delivery.headers import Headers
+from mox.mailauth import arc, dkim, iprev, spf
+from mox.mailauth.content import SignedContent
+from mox.mailauth.dmarcauthor import author_domains, evaluate_authors
+from mox.mailauth.dnsbl import DNSBLResult, DNSBLStatus, ZonesInUse, lookup
+from mox.mailauth.results import (
+    ARCResult,
+    ARCStatus,
+    Authentication,
+    DKIMResult,
+    DKIMStatus,
+    DMARCResult,
+    DMARCStatus,
+    IPRevResult,
+    IPRevStatus,
+    SPFResult,
+    SPFStatus,
+)
+from mox.message.trace import Received
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mox.dns import Resolver
+    from mox.store.pool import BlockingPool
+    from mox.store.spool import Spool
+
+T = TypeVar("T")
+
+# For one message: what the sender waits at most after the final dot, before DMARC.
+TIMEOUT_S: Final = 45.0
+DMARC_TIMEOUT_S: Final = 15.0
+DNSBL_TIMEOUT_S: Final = 30.0
+
+_TOO_LONG: Final = "DNS took too long"
+_SECONDS = metrics.histogram(
+    "mox_smtpserver_verify_duration_seconds",
+    "Time for one method of message authentication, waiting for DNS included.",
+    ("method",),
+)
+_LATE = metrics.counter(
+    "mox_smtpserver_verify_timeouts_total",
+    "Methods of message authentication that were given up because DNS took too long.",
+    ("method",),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who delivers. helo: as given; what is no domain or address says nothing."""
+
+    remote_ip: IPv4Address | IPv6Address
+    helo: Domain | IPv4Address | IPv6Address
+    hostname: Domain  # of this server
+    mail_from: Path
+
+    @classmethod
+    def of(cls, received: Received, mail_from: Path) -> Client:
+        assert received.remote_ip is not None, "mail of others shows where it comes from"
+        helo = received.helo if not isinstance(received.helo, str) else received.remote_ip
+        return cls(received.remote_ip, helo, received.hostname, mail_from)
+
+
+class Checks:
+    """The checks of one worker, with what is remembered of block lists between them."""
+
+    def __init__(self, resolver: Resolver, pool: BlockingPool) -> None:
+        self._resolver = resolver
+        self._pool = pool
+        self._zones = ZonesInUse(resolver)
+
+    def spf(self, client: Client) -> SPFResult:
+        """Evaluate SPF alone, as a second recipient asks for it."""
+
+        def check() -> SPFResult:
+            return spf.check(
+                self._resolver,
+                remote_ip=client.remote_ip,
+                mail_from=client.mail_from,
+                helo=client.helo,
+                hostname=client.hostname,
+            )
+
+        late = SPFResult(SPFStatus.TEMPERROR, problem=_TOO_LONG)
+        return _within(TIMEOUT_S, "spf", check, late)
+
+    def authenticate(
+        self, client: Client, spool: Spool, headers: Headers, known_spf: SPFResult | None = None
+    ) -> Authentication:
+        """Run all methods on a complete message. Takes bounded time; never raises."""
+        reverse = gevent.spawn(self._iprev, client)
+        sender = None if known_spf is not None else gevent.spawn(self.spf, client)
+        signatures, chain = self._signatures(spool)
+        found_spf = known_spf if sender is None else sender.get()
+        assert found_spf is not None, "one of both"
+        domains = author_domains(headers.raw(b"from"))
+        policy = self._dmarc(domains, found_spf, signatures)
+        return Authentication(reverse.get(), found_spf, signatures, policy, chain)
+
+    def _iprev(self, client: Client) -> IPRevResult:
+        late = IPRevResult(IPRevStatus.TEMPERROR, problem=_TOO_LONG)
+        return _within(
+            TIMEOUT_S, "iprev", lambda: iprev.check(self._resolver, client.remote_ip), late
+        )
+
+    def _signatures(self, spool: Spool) -> tuple[tuple[DKIMResult, ...], ARCResult]:
+        stored = spool.stored()
+        if spool.is_large:
+            content = self._pool.apply(SignedContent, (stored,))
+        else:
+            content = SignedContent(stored)
+        now = time.time()
+        if not content.count(dkim.FIELD) and not content.count(arc.SEAL):
+            return (), ARCResult(ARCStatus.NONE)
+        run = self._run
+        late: tuple[DKIMResult, ...] = (DKIMResult(DKIMStatus.TEMPERROR, problem=_TOO_LONG),)
+        signatures = _within(
+            TIMEOUT_S, "dkim", lambda: dkim.verify(self._resolver, content, now, run=run), late
+        )
+        chain = _within(
+            TIMEOUT_S,
+            "arc",
+            lambda: arc.verify(self._resolver, content, now, run=run),
+            ARCResult(ARCStatus.TEMPERROR, problem=_TOO_LONG),
+        )
+        return signatures, chain
+
+    def _run(self, work: Callable[[], None]) -> None:
+        self._pool.apply(work)
+
+    def _dmarc(
+        self, domains: Sequence[Domain], found: SPFResult, signatures: Sequence[DKIMResult]
+    ) -> DMARCResult:
+        late = DMARCResult(
+            DMARCStatus.TEMPERROR,
+            header_from=domains[0] if domains else None,
+            problem=_TOO_LONG,
+        )
+        return _within(
+            DMARC_TIMEOUT_S,
+            "dmarc",
+            lambda: evaluate_authors(self._resolver, domains, found, signatures),
+            late,
+        )
+
+    def blocklisted(
+        self, zones: Sequence[Domain], ip: IPv4Address | IPv6Address
+    ) -> DNSBLResult | None:
+        """Ask block lists in order, one at a time; the first that has the address."""
+        for zone in zones:
+            found = _within(DNSBL_TIMEOUT_S, "dnsbl", partial(self._listed, zone, ip), None)
+            if found is not None:
+                return found
+        return None
+
+    def _listed(self, zone: Domain, ip: IPv4Address | IPv6Address) -> DNSBLResult | None:
+        if not self._zones.health(zone).is_healthy:
+            return None
+        found = lookup(self._resolver, zone, ip)
+        return found if found.status is DNSBLStatus.LISTED else None
+
+
+def _within(limit_s: float, method: str, check: Callable[[], T], late: T) -> T:
+    """Run one check; what takes too long is given up."""
+    began = time.perf_counter()
+    timeout = gevent.Timeout(limit_s)
+    timeout.start()
+    try:
+        return check()
+    except gevent.Timeout as e:
+        if e is not timeout:
+            raise
+        _LATE.labels(method).inc()
+        return late
+    finally:
+        timeout.close()
+        _SECONDS.labels(method).observe(time.perf_counter() - began)
+
+
+def of_this_machine(client: Client) -> Authentication:
+    """What holds for a client on the machine of a localserve instance, without asking DNS.
+
+    Programs under test are to get through as on a well-kept host.
+    """
+    domain = client.mail_from.domain if not client.mail_from.is_null else client.helo
+    found = SPFResult(SPFStatus.NONE)
+    if isinstance(domain, Domain):
+        identity: Literal["helo", "mailfrom"] = "helo" if client.mail_from.is_null else "mailfrom"
+        found = SPFResult(SPFStatus.PASS, identity, domain, mechanism="default")
+    return Authentication(
+        iprev=IPRevResult(IPRevStatus.PASS, "localhost", ("localhost",)),
+        spf=found,
+        dkim=(),
+        dmarc=DMARCResult(DMARCStatus.NONE),
+        arc=ARCResult(ARCStatus.NONE),
+    )

@@ -1,0 +1,198 @@
+"""From decisions to copies in mailboxes: what each recipient of a message is to get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import gevent
+import msgspec
+
+from mox import metrics
+from mox.address import Address, Path, parse_address
+from mox.config.lookup import ToAccount, ToAlias
+from mox.delivery import content, rejects, replies
+from mox.delivery.arrival import Arrival, Decided, Outcome
+from mox.delivery.decision import decide
+from mox.delivery.facts import MessageFacts
+from mox.delivery.inquiry import Inquiry
+from mox.delivery.recipients import Recipient, may_post, members_to_deliver
+from mox.delivery.steps.case import Case, Decision
+from mox.delivery.trace import Trace
+from mox.smtp.reply import Reply
+from mox.store.errors import StoreError
+from mox.store.model import Flag, Target
+
+if TYPE_CHECKING:
+    from mox.config import Config
+    from mox.config.account import Account as AccountConfig
+    from mox.store import Store
+    from mox.store.account import Account
+
+_deliveries = metrics.counter(
+    "mox_smtpserver_delivery_total",
+    "Deliveries of incoming messages to recipients, by result.",
+    ("result", "reason"),
+)
+
+# The loop gets a turn after so many decisions about one message.
+_DECISIONS_AT_ONCE = 8
+
+
+@dataclass(slots=True)
+class Plan:
+    """One recipient on the way to its outcome: the copies to store, or the refusal.
+
+    copies: what is kept of a refused message; whether that works changes nothing for the sender.
+    """
+
+    recipient: Recipient
+    reply: Reply | None = None
+    result: str = "delivered"
+    reason: str = ""
+    targets: list[Target] = field(default_factory=list)
+    copies: list[Target] = field(default_factory=list)
+    decided: list[Decided] = field(default_factory=list)
+    error: StoreError | None = None
+
+    def refuse(self, reply: Reply, result: str, reason: str = "") -> Plan:
+        self.reply, self.result, self.reason = reply, result, reason
+        return self
+
+    def fail(self, error: StoreError, result: str) -> Plan:
+        self.error = error
+        return self.refuse(replies.from_store(error), result)
+
+    @property
+    def delays(self) -> bool:
+        return any(each.decision.accept and each.decision.delays for each in self.decided)
+
+    def outcome(self) -> Outcome:
+        _deliveries.labels(self.result, self.reason).inc()
+        return Outcome(
+            self.recipient, self.reply, self.result, self.reason, self.error, tuple(self.decided)
+        )
+
+
+@dataclass(slots=True)
+class Planner:
+    """What all recipients of one message have in common."""
+
+    store: Store
+    config: Config
+    arrival: Arrival
+    facts: MessageFacts
+    trace: Trace
+    content_hash: Callable[[], bytes]
+    _decisions: int = 0
+
+    def plan(self, recipient: Recipient) -> Plan:
+        plan = Plan(recipient)
+        match recipient.to:
+            case None:
+                return plan.refuse(replies.NO_SUCH_USER, "unknownuser")
+            case ToAlias() as alias:
+                return self._plan_alias(plan, alias)
+            case ToAccount() as to:
+                return self._plan_members(plan, [to])
+
+    def _plan_alias(self, plan: Plan, alias: ToAlias) -> Plan:
+        author = self.facts.header_from
+        if not may_post(alias, author, self.config):
+            return plan.refuse(replies.POSTING_DENIED, "reject", "posting-denied")
+        recipients = self.arrival.recipients
+        return self._plan_members(
+            plan, list(members_to_deliver(alias, recipients, author, self.config))
+        )
+
+    def _plan_members(self, plan: Plan, members: list[ToAccount]) -> Plan:
+        """Decide for each; one that takes the message takes it for all."""
+        try:
+            accounts = [self.store.account(member.account) for member in members]
+        except StoreError as e:
+            return plan.fail(e, "accounterror")
+        decisions = [
+            self._decide(plan, account, member)
+            for account, member in zip(accounts, members, strict=True)
+        ]
+        if decisions and not any(decision.accept for decision in decisions):
+            first = decisions[0]
+            plan.error = first.error
+            plan.refuse(first.reply or replies.INTERNAL, _result(first), first.reason)
+        for account, member, decision in zip(accounts, members, decisions, strict=True):
+            if decision.accept:
+                plan.reason = plan.reason or decision.reason
+                plan.targets.append(self._target(plan, account, member, decision))
+            else:
+                self._add_copy(plan, account, member, decision)
+        return plan
+
+    def _add_copy(self, plan: Plan, account: Account, to: ToAccount, decision: Decision) -> None:
+        config = self._account(to)
+        copy = rejects.copy_of(config, decision)
+        if copy is None:
+            return
+        try:
+            rejects.clear_old(account, config, self.facts.received.when)
+        except StoreError as e:
+            plan.error = e
+            return
+        plan.copies.append(self._target(plan, account, to, copy))
+
+    def _decide(self, plan: Plan, account: Account, to: ToAccount) -> Decision:
+        self._decisions += 1
+        if self._decisions % _DECISIONS_AT_ONCE == 0:
+            gevent.sleep(0)
+        config = self._account(to)
+        case = Case(
+            facts=self.facts,
+            to=to,
+            account=config,
+            path=plan.recipient.path,
+            ask=Inquiry(account, config, to, self.arrival, self.facts),
+            now=self.facts.received.when,
+        )
+        decision = decide(case)
+        plan.decided.append(Decided(to.account, plan.recipient.path, decision))
+        return decision
+
+    def _account(self, to: ToAccount) -> AccountConfig:
+        return self.config.dynamic.accounts[to.account]
+
+    def _target(self, plan: Plan, account: Account, to: ToAccount, decision: Decision) -> Target:
+        path, config = plan.recipient.path, self._account(to)
+        address = path if to is plan.recipient.to else _member_address(to, path)
+        origin = decision.origin
+        if decision.is_reject and origin is not None:
+            origin = msgspec.structs.replace(origin, content_hash=self.content_hash())
+        keeps = decision.is_reject and decision.mailbox == config.rejects_mailbox
+        return Target(
+            account=account,
+            mailbox=decision.mailbox,
+            prefix=self.trace.prefix(decision, path, address),
+            received=(self.facts.received.when, 0),
+            flags=Flag.SEEN if decision.is_reject else Flag.NONE,
+            quota=quota(self.config, to.account),
+            marks=content.marks(config),
+            origin=origin,
+            destined=decision.destined,
+            most=rejects.most(config) if keeps else 0,
+        )
+
+
+def _result(decision: Decision) -> str:
+    if decision.reason == "high-rate":
+        return "highrate"
+    return "checkrates" if decision.error is not None else "reject"
+
+
+def _member_address(member: ToAccount, path: Path) -> Path | Address:
+    """Return the member's address; a catch-all member has none of its own."""
+    return path if member.canonical.startswith("@") else parse_address(member.canonical)
+
+
+def quota(config: Config, account: str) -> int:
+    """Return the octets that an account may keep, 0 for no limit."""
+    own: int = config.dynamic.accounts[account].quota_message_size
+    return max(0, own or config.static.quota_message_size)
