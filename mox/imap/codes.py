@@ -29,6 +29,7 @@ METADATA_TOOMANY = b"METADATA TOOMANY"
 NONEXISTENT = b"NONEXISTENT"
 NOPERM = b"NOPERM"
 NOTSAVED = b"NOTSAVED"
+NOTIFICATIONOVERFLOW = b"NOTIFICATIONOVERFLOW"
 OVERQUOTA = b"OVERQUOTA"
 PRIVACYREQUIRED = b"PRIVACYREQUIRED"
 READ_ONLY = b"READ-ONLY"
@@ -44,6 +45,11 @@ USEATTR = b"USEATTR"
 def appenduid(uidvalidity: int, uids: Sequence[int]) -> bytes:
     """`uids` ascending: one, or those of a MULTIAPPEND."""
     return b"APPENDUID %d %s" % (uidvalidity, format_set(uids))
+
+
+def badevent(supported: Sequence[str]) -> bytes:
+    """The events that NOTIFY knows (RFC 5465 §8)."""
+    return b"BADEVENT (" + " ".join(supported).encode("ascii") + b")"
 
 
 def badurl(url: str) -> bytes:

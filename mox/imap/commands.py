@@ -19,6 +19,7 @@ from typing import ClassVar
 from mox.imap.acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from mox.imap.fetchatt import FetchAttribute
 from mox.imap.metadata import Entries, GetMetadata, SetMetadata
+from mox.imap.notify import Notify
 from mox.imap.searchkeys import SearchKey
 from mox.imap.sequence import SequenceSet
 
@@ -414,6 +415,7 @@ Command = (
     | GetQuota
     | GetQuotaRoot
     | SetQuota
+    | Notify
     | GetMetadata
     | SetMetadata
     | MyRights

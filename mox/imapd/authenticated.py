@@ -25,10 +25,13 @@ _NUMBERS = 2**32 - 1
 
 def cmd_enable(session: Session, command: commands.Enable) -> Done:
     state = session.state
-    had_condstore = state.condstore
+    had_condstore, had_metadata = state.condstore, state.metadata
     names = state.enable_named(command.names, disabled=disabled_capabilities(session))
     session.reader.utf8 = state.utf8
     session.write(responses.enabled(names))
+    if state.metadata and not had_metadata and session.interest is None:
+        assert session.feed is not None, "logged in"
+        session.heard = session.feed.advance()
     if state.condstore and not had_condstore:
         session.tell_modseq()
     return Done("enabled")

@@ -6,6 +6,7 @@ need the message to be parsed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from mox import message as mime
@@ -111,6 +112,11 @@ def cut(content: bytes | None, partial: Partial | None) -> bytes | None:
 def sets_seen(item: FetchAttribute) -> bool:
     """Whether fetching the item marks the message \\Seen."""
     return isinstance(item, BodySection | BinarySection) and not item.peek
+
+
+def peeking(item: FetchAttribute) -> FetchAttribute:
+    r"""The same item, without setting \Seen."""
+    return replace(item, peek=True) if isinstance(item, BodySection | BinarySection) else item
 
 
 def needs_octets(item: FetchAttribute) -> bool:

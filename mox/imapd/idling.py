@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from mox.imap import codes, responses
 from mox.imap.events import RawLine
+from mox.imap.notify import Interest
+from mox.imapd import notifying
 from mox.imapd.answer import Done, Goodbye, bad
 from mox.imapd.session import COMMAND_TIMEOUT_S, LITERAL_TIMEOUT_S, Idling
 from mox.serving.connection import ConnectionDraining, ConnectionTimeout
 from mox.serving.parking import Event as ParkEvent
 from mox.serving.parking import Parked
+from mox.store.errors import StoreError
 
 if TYPE_CHECKING:
     from mox.imap.events import Event
@@ -35,12 +38,38 @@ def wait_for_command(session: Session, resume: Resume) -> Parked | None:
     if session.account is None or not between:
         session.receive(timeout, idle=between)
         return None
+    if session.listens:
+        return _listen(session, timeout, resume)
     try:
         session.receive(_PARK_AFTER_S, idle=True)
     except ConnectionTimeout:
         session.shrink()
         return Parked(resume, timeout - _PARK_AFTER_S)
     return None
+
+
+def _listen(session: Session, timeout_s: float, resume: Resume) -> Parked | None:
+    """Tell a client that listens what is new, then park until it or others do something."""
+    try:
+        notifying.tell(session, expunge=True, between=True)
+    except StoreError as e:
+        session.log.error("telling of changes", err=e)
+        session.interest = Interest(())
+        text = "internal error, no further notifications"
+        session.write(responses.untagged("OK", text, codes.NOTIFICATIONOVERFLOW))
+    session.flush()
+    if session.has_input:
+        session.receive(0)
+        return None
+    now = time.monotonic()
+    session.quiet_since = session.quiet_since or now
+    quiet_s = now - session.quiet_since
+    if quiet_s >= timeout_s:
+        raise ConnectionTimeout("no command for a long time")
+    if quiet_s < _PARK_AFTER_S:
+        return Parked(resume, _PARK_AFTER_S - quiet_s, session.wake)
+    session.shrink()
+    return Parked(resume, timeout_s - quiet_s, session.wake)
 
 
 def begin_idle(session: Session, tag: str) -> None:
@@ -77,8 +106,9 @@ def woken(session: Session, event: ParkEvent) -> None:
         raise ConnectionDraining
     session.wake.clear()
     if event == "ready":
+        session.quiet_since = 0.0
         session.receive(LITERAL_TIMEOUT_S)
-    elif event == "timeout":
+    elif event == "timeout" and not (session.quiet_since and session.idling is None):
         # RFC 9051 §5.4: after at least 30 minutes.
         if session.idling is not None:
             raise Goodbye("idle for too long, renew idle earlier")

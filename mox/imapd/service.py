@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mox.delivery import content
+from mox.imap.grammar.mailbox import canonical
 from mox.imapd.feed import Feeds
 
 if TYPE_CHECKING:
@@ -43,6 +44,19 @@ class Service:
         config = self.account_config(account)
         own = 0 if config is None else config.quota_message_size
         return max(own or self.ctx.config.static.quota_message_size, 0)
+
+    def inboxes(self, account: str) -> frozenset[str]:
+        """Names of the mailboxes that new mail may come to, but those of mailing lists."""
+        config = self.account_config(account)
+        names = {"INBOX"}
+        for destination in config.destinations.values() if config is not None else ():
+            names.add(canonical(destination.mailbox))
+            names.update(
+                canonical(rule.mailbox)
+                for rule in destination.rulesets
+                if not rule.list_allow_domain
+            )
+        return frozenset(names)
 
     def marks(self, account: str) -> MailboxFlags | None:
         """The junk flags that messages get from the mailbox they enter."""

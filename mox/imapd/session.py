@@ -16,14 +16,16 @@ from mox.imap.framing import Reader
 from mox.imap.limits import LIMITS, LIMITS_BEFORE_LOGIN
 from mox.imap.state import Feature, Happening
 from mox.imap.state import Session as ProtocolState
+from mox.imapd import notifying
 from mox.imapd.pace import Pace
-from mox.imapd.updates import known_updates, updates
+from mox.imapd.updates import known_updates
 from mox.serving.connection import ConnectionLost, ConnectionTimeout, Wake
 from mox.serving.login import Client
 from mox.store.errors import StoreError
 
 if TYPE_CHECKING:
     from mox.imap.events import Event
+    from mox.imap.notify import Interest
     from mox.imapd.bodies import Message
     from mox.imapd.feed import Feed
     from mox.imapd.service import Service
@@ -62,6 +64,8 @@ class Session:
     then: to be done when the running command's OK has been sent.
     bad_commands: those in a row that made no sense. idling: the IDLE that is running.
     user: the name that was logged in with. compression: set once COMPRESS is in force.
+    interest: what NOTIFY asked for. heard: the account's modseq up to which that was told.
+    quiet_since: when the client was last waited for, of one that listens; 0 for none.
     """
 
     __slots__ = (
@@ -75,8 +79,11 @@ class Session:
         "conn",
         "feed",
         "finished",
+        "heard",
         "idling",
+        "interest",
         "log",
+        "quiet_since",
         "reader",
         "service",
         "state",
@@ -97,6 +104,9 @@ class Session:
         self.feed: Feed | None = None
         self.user = ""
         self.compression: Compression | None = None
+        self.interest: Interest | None = None
+        self.heard = 0
+        self.quiet_since = 0.0
         self.wake = Wake()
         self.view: View | None = None
         self.cached: Message | None = None
@@ -241,6 +251,7 @@ class Session:
             self.feed = None
         self.account = None
         self.user = ""
+        self.interest = None
         self._login = None
         self.state.happened(Happening.UNAUTHENTICATED)
         self.reader.limits = LIMITS_BEFORE_LOGIN
@@ -272,13 +283,22 @@ class Session:
             self.account.claim_recent(view.mailbox_id)
 
     def tell(self, *, expunge: bool) -> None:
-        """Write what others did to the selected mailbox; `expunge`: removals too."""
-        if self.view is not None and self.feed is not None:
-            for line in updates(self.view, self.feed, self.state, expunge=expunge):
-                self.write(line)
+        """Write what others did; `expunge`: removals from the selected mailbox too."""
+        if self.feed is not None:
+            notifying.tell(self, expunge=expunge)
+
+    @property
+    def listens(self) -> bool:
+        """Whether the client is told of changes also when it says nothing (NOTIFY)."""
+        return self.interest is not None and bool(self.interest.groups)
 
     def announce(self) -> None:
         """There may be news. A client that idles is told at once if that takes no waiting."""
+        if self.interest is not None or self.state.metadata:
+            # What there is to tell may take waiting.
+            if self.listens or self.idling is not None:
+                self.wake.ring()
+            return
         if self.idling is None or self.view is None or self.feed is None:
             return
         is_parked = self.wake.waiter is not None

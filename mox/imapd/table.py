@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Never
 
-from mox.imap import acl, commands
+from mox.imap import acl, commands, notify
 from mox.imap import metadata as metadatacommands
 from mox.imapd import (
     any_state,
@@ -15,6 +15,7 @@ from mox.imapd import (
     listing,
     mailboxes,
     metadata,
+    notifying,
     rights,
     search,
     selecting,
@@ -42,6 +43,7 @@ HANDLERS: dict[type[commands.Command], Callable[[Session, Never], Done]] = {
     commands.SetQuota: authenticated.cmd_setquota,
     commands.Compress: authenticated.cmd_compress,
     commands.Unauthenticate: authenticated.cmd_unauthenticate,
+    notify.Notify: notifying.cmd_notify,
     metadatacommands.GetMetadata: metadata.cmd_getmetadata,
     metadatacommands.SetMetadata: metadata.cmd_setmetadata,
     acl.MyRights: rights.cmd_myrights,

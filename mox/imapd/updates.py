@@ -49,16 +49,33 @@ class News:
     gone: bool = False
 
 
-def updates(view: View, feed: Feed, state: Session, *, expunge: bool) -> list[bytes]:
+def updates(
+    view: View,
+    feed: Feed,
+    state: Session,
+    *,
+    expunge: bool,
+    flags: bool = True,
+    new: bool = True,
+) -> list[bytes]:
     """Bring `view` up to date; returns the responses that tell the client.
 
-    `expunge` false: removals wait in view.held for the next time.
+    `expunge` false: removals wait in view.held for the next time. `flags`, `new`: tell of
+    changed flags, and more of new messages than that there are some.
     """
     feed.advance()
-    return known_updates(view, feed, state, expunge=expunge)
+    return known_updates(view, feed, state, expunge=expunge, flags=flags, new=new)
 
 
-def known_updates(view: View, feed: Feed, state: Session, *, expunge: bool) -> list[bytes]:
+def known_updates(
+    view: View,
+    feed: Feed,
+    state: Session,
+    *,
+    expunge: bool,
+    flags: bool = True,
+    new: bool = True,
+) -> list[bytes]:
     """The same up to what the feed has read, without looking whether there is more."""
     reached = feed.modseq
     if reached == view.modseq and not (expunge and view.held):
@@ -78,9 +95,10 @@ def known_updates(view: View, feed: Feed, state: Session, *, expunge: bool) -> l
         lines += expunge_lines(view, qresync=state.qresync)
     if news.gone:
         return lines
-    told = _changed(view, feed, news.changed, since)
+    told = _changed(view, feed, news.changed, since) if flags else []
     added = _add(view, feed, lines, rev2=state.rev2) if news.added else []
-    told += [message for message in added if not _within(news.quiet, message[M_UID])]
+    if new:
+        told += [message for message in added if not _within(news.quiet, message[M_UID])]
     lines += _flag_lines(view, feed, told, state)
     return lines
 

@@ -12,6 +12,7 @@ from mox.imap.grammar import (
     authenticated,
     list_,
     metadata,
+    notify,
     selected,
     unauthenticated,
 )
@@ -49,6 +50,7 @@ COMMANDS: dict[str, Callable[[Cursor, str], Command]] = {
     "SETQUOTA": authenticated.setquota,
     "COMPRESS": authenticated.compress,
     "UNAUTHENTICATE": authenticated.unauthenticate,
+    "NOTIFY": notify.notify,
     "GETMETADATA": metadata.getmetadata,
     "SETMETADATA": metadata.setmetadata,
     "MYRIGHTS": acl.myrights,
