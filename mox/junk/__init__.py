@@ -5,8 +5,8 @@ mailboxes teach (mailboxflags), how a message becomes tokens (tokens), what thei
 (classifier), and the word in a subject that lets a message in (subjectpass) are separate::
 
     params = Params()
-    found = tokens.tokens(b"Subject: hello\\n\\nbody\\n", params, wire=False)
-    verdict = classifier.classify(found, counts_of(found.words), params)
+    found = tokens(b"Subject: hello\\n\\nbody\\n", params, wire=False)
+    result = classify(counts_of(found.words), Totals(ham=120, spam=80), params)
 """
 
 from mox.junk.classifier import Classification, Counts, Totals, WordScore, classify

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import NamedTuple
 
 from mox.junk.params import Params
@@ -58,13 +59,20 @@ BAD_TYPE = Classification(1.0, True)
 
 def classify(counts: Mapping[str, Counts], totals: Totals, params: Params) -> Classification:
     """Weigh the words of a message that are known: `counts` has just these."""
-    scores = [
-        WordScore(word, score)
-        for word, count in counts.items()
-        if abs(0.5 - (score := word_score(count, totals, params))) >= params.ignore_words
-    ]
-    ham = _top((s for s in scores if s.score < 0.5), params.top_words, sign=1)
-    spam = _top((s for s in scores if s.score > 0.5), params.top_words, sign=-1)
+    ham_words: list[WordScore] = []
+    spam_words: list[WordScore] = []
+    # Most words are rare, and so have the same few counts.
+    scores = {count: word_score(count, totals, params) for count in set(counts.values())}
+    telling = {c for c, score in scores.items() if abs(0.5 - score) >= params.ignore_words}
+    for word, count in counts.items():
+        if count in telling:
+            score = scores[count]
+            if score < 0.5:
+                ham_words.append(WordScore(word, score))
+            elif score > 0.5:
+                spam_words.append(WordScore(word, score))
+    ham = _top(ham_words, params.top_words, sign=1)
+    spam = _top(spam_words, params.top_words, sign=-1)
     eta = sum(math.log(1 - score) - math.log(score) for _, score in (*ham, *spam))
     probability = 0.5 if not ham and not spam else _logistic(-eta)
     return Classification(probability, totals.ham >= SIGNIFICANT_HAM, ham, spam)
@@ -84,8 +92,7 @@ def word_score(count: Counts, totals: Totals, params: Params) -> float:
 
 def _top(scores: Iterable[WordScore], count: int, *, sign: int) -> tuple[WordScore, ...]:
     """The most telling; of equal ones the longer, which are more special."""
-    ordered = sorted(scores, key=lambda s: (s.score * sign, -len(s.word), s.word))
-    return tuple(ordered[:count])
+    return tuple(nsmallest(count, scores, lambda s: (s.score * sign, -len(s.word), s.word)))
 
 
 def _logistic(eta: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from mox.patterns import matches
 
@@ -45,13 +46,19 @@ class MailboxFlags:
 
     def mark(self, mailbox: str, special_use: Sequence[str]) -> Mark | None:
         """What a message that enters the mailbox is marked as; None leaves its flags alone."""
-        if any(use.lower() == _JUNK_USE for use in special_use):
-            return Mark.JUNK
-        name = mailbox.lower()
-        rules = ((self.junk, Mark.JUNK), (self.neutral, Mark.NONE), (self.not_junk, Mark.HAM))
-        for pattern, mark in rules:
-            if pattern and matches(pattern, name):
-                return mark
-        missing = [mark for pattern, mark in rules if not pattern]
-        # Where exactly two are given, the rest is what the third would be for.
-        return missing[0] if len(missing) == 1 else None
+        return _mark(self, mailbox, tuple(special_use))
+
+
+# Asked for each message of a copy or move, with the same answer.
+@lru_cache(maxsize=1024)
+def _mark(rules: MailboxFlags, mailbox: str, special_use: tuple[str, ...]) -> Mark | None:
+    if any(use.lower() == _JUNK_USE for use in special_use):
+        return Mark.JUNK
+    name = mailbox.lower()
+    marks = {Mark.JUNK: rules.junk, Mark.NONE: rules.neutral, Mark.HAM: rules.not_junk}
+    for mark, pattern in marks.items():
+        if pattern and matches(pattern, name):
+            return mark
+    missing = [mark for mark, pattern in marks.items() if not pattern]
+    # Where exactly two are given, the rest is what the third would be for.
+    return missing[0] if len(missing) == 1 else None

@@ -41,7 +41,7 @@ ParamsOf = Callable[[str], Params | None]  # by account name; None: no filter
 
 # A batch holds the write lock for about 3 µs per token; others wait so long.
 BATCH_MESSAGES = 64
-_BATCH_TOKENS = 6000
+_BATCH_TOKENS = 3000
 _PAUSE_S = 0.005
 # A message that cannot be read is left alone for so long.
 _REST_S = 60.0

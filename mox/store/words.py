@@ -127,8 +127,9 @@ def read_counts(
         state = unpack_state(lookup(txn, dbs.junk_state, prefix))
         with txn.cursor(db=dbs.word) as cursor:
             found = cursor.getmulti([prefix + token.encode() for token in sorted(tokens)])
-    unpack = COUNTS.unpack
-    return state.totals, {key[4:].decode(): Counts(*unpack(value)) for key, value in found}
+    # Most words are rare, and so have the same few counts.
+    counts = {value: Counts(*COUNTS.unpack(value)) for value in {value for _, value in found}}
+    return state.totals, {key[4:].decode(): counts[value] for key, value in found}
 
 
 def read_state(dbs: Databases, account_id: int) -> JunkState:
