@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mox import logfmt
 from mox.junk.mailboxflags import Mark
 from mox.junk.params import Params
 from mox.store import words
@@ -19,6 +20,8 @@ from mox.store.model import M_KEYWORDS
 from mox.store.reading import range_items
 from mox.store.records import KEY_A, KEY_AMU
 from mox.store.words import JunkState, read_state, unpack_state
+
+log = logfmt.logger("store")
 
 if TYPE_CHECKING:
     from mox.store.account import Account
@@ -33,6 +36,10 @@ def align(account: Account, params: Params | None) -> None:
     known = read_state(account.store.dbs, account.id).fingerprint
     if known == fingerprint:
         return
+    if known and fingerprint:
+        log.info("content filter has other parameters, learns again", account=account.name)
+    elif known:
+        log.info("content filter is configured no more, is forgotten", account=account.name)
     if not known or not fingerprint:
         forget(account)
         known = 0
