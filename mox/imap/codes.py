@@ -82,6 +82,21 @@ def metadata_maxsize(octets: int) -> bytes:
     return b"METADATA MAXSIZE %d" % octets
 
 
+def mailboxid(objectid: str) -> bytes:
+    """RFC 8474 §4"""
+    return b"MAILBOXID (%b)" % objectid.encode("ascii")
+
+
+def noupdate(tag: str) -> bytes:
+    """RFC 5267 §4.3.1"""
+    return b'NOUPDATE "%b"' % tag.encode("ascii")
+
+
+def undefined_filter(name: str) -> bytes:
+    """RFC 5466 §3.1"""
+    return b"UNDEFINED-FILTER " + name.encode("ascii")
+
+
 def permanentflags(flags: tuple[str, ...]) -> bytes:
     return b"PERMANENTFLAGS " + strings.flag_list(flags)
 

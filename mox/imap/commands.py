@@ -4,7 +4,7 @@ RFC 9051 and RFC 3501 §6, with ENABLE (5161), ID (2971), IDLE (2177), NAMESPACE
 (4315), MOVE (6851), ESEARCH and SEARCHRES (4731, 5182), CONDSTORE and QRESYNC (7162),
 LIST-EXTENDED, LIST-STATUS, SPECIAL-USE (5258, 5819, 6154), QUOTA (9208). The UID forms are the
 same class with `uid` set; EXAMINE is `Select` with `read_only`. APPEND is not here: its data is
-streamed, see mox.imap.events.
+streamed, see mox.imap.events; what finds messages is in mox.imap.searchcommands.
 
 Mailbox names are decoded `str`, the inbox always "INBOX". System flags are spelled as in the
 RFC ("\\\\Seen"), keywords as the client wrote them. Uids and numbers are checked for range only.
@@ -20,7 +20,13 @@ from mox.imap.acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from mox.imap.fetchatt import FetchAttribute
 from mox.imap.metadata import Entries, GetMetadata, SetMetadata
 from mox.imap.notify import Notify
-from mox.imap.searchkeys import SearchKey
+from mox.imap.searchcommands import CancelUpdate as CancelUpdate
+from mox.imap.searchcommands import MultiSearch as MultiSearch
+from mox.imap.searchcommands import Search as Search
+from mox.imap.searchcommands import SearchReturn as SearchReturn
+from mox.imap.searchcommands import Sort as Sort
+from mox.imap.searchcommands import Thread as Thread
+from mox.imap.searchcommands import Window
 from mox.imap.sequence import SequenceSet
 
 # ---- any state ---------------------------------------------------------------------------------
@@ -170,6 +176,7 @@ class StatusItem(Enum):
     APPENDLIMIT = "APPENDLIMIT"
     HIGHESTMODSEQ = "HIGHESTMODSEQ"
     DELETED_STORAGE = "DELETED-STORAGE"
+    MAILBOXID = "MAILBOXID"
 
 
 class ListSelect(Enum):
@@ -319,28 +326,6 @@ class Expunge:
         return self.uids is not None
 
 
-class SearchReturn(Enum):
-    """SEARCH result options (RFC 4731, RFC 5182)."""
-
-    MIN = "MIN"
-    MAX = "MAX"
-    ALL = "ALL"
-    COUNT = "COUNT"
-    SAVE = "SAVE"
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """`returns` None: no RETURN was written. An empty RETURN () is parsed as ALL."""
-
-    name: ClassVar[str] = "SEARCH"
-    tag: str
-    key: SearchKey
-    uid: bool = False
-    returns: frozenset[SearchReturn] | None = None
-    charset: str | None = None  # upper case, as given; US-ASCII or UTF-8
-
-
 @dataclass(frozen=True, slots=True)
 class Fetch:
     name: ClassVar[str] = "FETCH"
@@ -350,6 +335,7 @@ class Fetch:
     uid: bool = False
     changed_since: int | None = None
     vanished: bool = False
+    window: Window | None = None  # of the messages, before changed_since is looked at
 
 
 class StoreMode(Enum):
@@ -428,6 +414,10 @@ Command = (
     | Unselect
     | Expunge
     | Search
+    | Sort
+    | Thread
+    | MultiSearch
+    | CancelUpdate
     | Fetch
     | Store
     | Copy

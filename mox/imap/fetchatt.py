@@ -1,8 +1,9 @@
 """FETCH attributes as values.
 
 RFC 9051 §6.4.5, RFC 3501 §6.4.5 (RFC822 forms), RFC 3516 and RFC 9051 (BINARY), RFC 7162
-(MODSEQ). Attributes without parameters are members of `Plain`; those that name a part of the
-message carry `label`, the name under which the answer must give them.
+(MODSEQ), RFC 8474 (EMAILID, THREADID), RFC 8514 (SAVEDATE), RFC 8970 (PREVIEW). Attributes
+without parameters are members of `Plain`; those that name a part of the message carry `label`, the
+name under which the answer must give them.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ class Plain(Enum):
 
     BODY = "BODY"
     BODYSTRUCTURE = "BODYSTRUCTURE"
+    EMAILID = "EMAILID"
     ENVELOPE = "ENVELOPE"
     FLAGS = "FLAGS"
     INTERNALDATE = "INTERNALDATE"
     MODSEQ = "MODSEQ"
+    PREVIEW = "PREVIEW"
+    SAVEDATE = "SAVEDATE"
     SIZE = "RFC822.SIZE"
+    THREADID = "THREADID"
     UID = "UID"
 
 

@@ -60,6 +60,16 @@ def bodystructure(value: bytes, *, extensible: bool = True) -> bytes:
     return (b"BODYSTRUCTURE " if extensible else b"BODY ") + value
 
 
+def savedate(seconds: int) -> bytes:
+    """RFC 8514 §4.2; shown in UTC."""
+    return b"SAVEDATE" + internaldate(seconds, 0)[len(b"INTERNALDATE") :]
+
+
+def preview(text: str, *, utf8: bool = False) -> bytes:
+    """RFC 8970 §3.1"""
+    return b"PREVIEW " + strings.string(text.encode("utf-8", "replace"), utf8=utf8)
+
+
 def internaldate(seconds: int, zone: int) -> bytes:
     """`seconds` since the epoch, `zone` minutes east of UTC; the clock shows that zone's time."""
     local = seconds + zone * 60

@@ -17,7 +17,8 @@ from typing import Literal
 from mox.imap import codes, strings
 from mox.imap.commands import StatusItem
 from mox.imap.metadata import Value
-from mox.imap.sequence import Range, format_set, format_split
+from mox.imap.searchcommands import Window
+from mox.imap.sequence import Range, format_ordered, format_split
 
 Condition = Literal["OK", "NO", "BAD"]
 UntaggedCondition = Literal["OK", "NO", "BAD", "BYE", "PREAUTH"]
@@ -124,11 +125,11 @@ def list_line(
 
 
 def status(
-    name: str, values: Iterable[tuple[StatusItem, int | None]], *, utf8: bool = False
+    name: str, values: Iterable[tuple[StatusItem, int | str | None]], *, utf8: bool = False
 ) -> bytes:
     """Give a STATUS line; a value None is NIL (APPENDLIMIT without a limit)."""
     items = [
-        item.value.encode("ascii") + (b" NIL" if value is None else b" %d" % value)
+        f"{item.value} {'NIL' if value is None else value}".encode("ascii")
         for item, value in values
     ]
     return b"* STATUS " + strings.mailbox(name, utf8=utf8) + b" (" + b" ".join(items) + b")\r\n"
@@ -212,18 +213,40 @@ def search(numbers: Sequence[int], modseq: int | None = None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What an ESEARCH response tells; only what was asked for is set, `all` ascending."""
+    """What an ESEARCH response tells; only what was asked for is set."""
 
     minimum: int | None = None
     maximum: int | None = None
     count: int | None = None
     all: Sequence[int] | None = None
     modseq: int | None = None
+    partial: tuple[Window, Sequence[int]] | None = None
+    relevancy: Sequence[int] | None = None
 
 
-def esearch(tag: str, result: SearchResult, *, uid: bool) -> bytes:
-    """Give the ESEARCH answer (RFC 9051 §7.3.4)."""
-    words = [b'* ESEARCH (TAG "' + tag.encode("ascii") + b'")']
+def sort(numbers: Sequence[int], modseq: int | None = None) -> bytes:
+    """Give the classic answer to SORT; `modseq` as for search()."""
+    return search(numbers, modseq).replace(b"SEARCH", b"SORT", 1)
+
+
+def thread(threads: bytes) -> bytes:
+    """Give the THREAD answer (RFC 5256 §4)."""
+    return b"* THREAD " + threads + b"\r\n" if threads else b"* THREAD\r\n"
+
+
+def esearch(
+    tag: str,
+    result: SearchResult,
+    *,
+    uid: bool,
+    mailbox: tuple[str, int] | None = None,
+    utf8: bool = False,
+) -> bytes:
+    """Give the ESEARCH answer (RFC 9051 §7.3.4, RFC 5267 §3, RFC 6203 §4, RFC 9394 §3).
+
+    `mailbox`: name and UIDVALIDITY, of an answer that may be about any mailbox (RFC 7377 §2.1).
+    """
+    words = [_correlator(tag, mailbox, utf8=utf8)]
     if uid:
         words.append(b"UID")
     numbers = (("MIN", result.minimum), ("MAX", result.maximum), ("COUNT", result.count))
@@ -232,7 +255,33 @@ def esearch(tag: str, result: SearchResult, *, uid: bool) -> bytes:
     ]
     # RFC 4731 §3.1: without matches ALL is left out.
     if result.all is not None and len(result.all):
-        words.append(b"ALL " + format_set(result.all))
+        words.append(b"ALL " + format_ordered(result.all))
+    if result.partial is not None:
+        window, found = result.partial
+        words.append(b"PARTIAL (%d:%d %b)" % (*window, format_ordered(found) or b"NIL"))
+    if result.relevancy is not None:
+        words.append(b"RELEVANCY (%b)" % " ".join(map(str, result.relevancy)).encode("ascii"))
     if result.modseq is not None:
         words.append(b"MODSEQ %d" % result.modseq)
     return b" ".join(words) + b"\r\n"
+
+
+def _correlator(tag: str, mailbox: tuple[str, int] | None, *, utf8: bool) -> bytes:
+    words = b'* ESEARCH (TAG "' + tag.encode("ascii") + b'"'
+    if mailbox is not None:
+        name = strings.mailbox(mailbox[0], utf8=utf8)
+        words += b" MAILBOX %b UIDVALIDITY %d" % (name, mailbox[1])
+    return words + b")"
+
+
+def context_change(
+    tag: str,
+    verb: Literal["ADDTO", "REMOVEFROM"],
+    changes: Sequence[tuple[int, bytes]],
+    *,
+    uid: bool,
+) -> bytes:
+    """Tell how the results of a search have changed: positions, and sets (RFC 5267 §4.3)."""
+    pairs = b" ".join([b"%d %b" % change for change in changes])
+    words = [_correlator(tag, None, utf8=False), b"UID" if uid else b"", verb.encode("ascii")]
+    return b" ".join([word for word in words if word]) + b" (" + pairs + b")\r\n"

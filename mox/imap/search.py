@@ -25,6 +25,7 @@ from mox.imap.searchkeys import (
     Body,
     Comparison,
     EmailId,
+    Filter,
     Fuzzy,
     HasFlag,
     Header,
@@ -204,6 +205,8 @@ class _Compiler:
                 return _ALWAYS
             case Not(inner):
                 return _negated(self.test(inner, fuzzy=fuzzy))
+            case Filter():
+                raise ValueError("a filter has to be replaced by its program before")
             case Fuzzy(inner):
                 return self.test(inner, fuzzy=True)
             case And(keys):

@@ -1,14 +1,14 @@
 """Search programs as values: what SEARCH asks for, after parsing.
 
 RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 7162 §3.1.5 (MODSEQ), RFC 5032 (OLDER, YOUNGER), RFC 8514
-(SAVEDATE), RFC 8474 (EMAILID, THREADID), RFC 6203 (FUZZY).
+(SAVEDATE), RFC 8474 (EMAILID, THREADID), RFC 6203 (FUZZY), RFC 5466 (FILTER).
 The grammar makes them, mox.imap.search evaluates them. Flag-like keys (SEEN, UNKEYWORD, …) are
 all `HasFlag`, negated by `Not`; FROM, SUBJECT and so on are all `Header`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -141,6 +141,13 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """Stands for the search program of this name; to be put in before anything is searched."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fuzzy:
     """The key, with texts compared less strictly."""
 
@@ -181,6 +188,7 @@ SearchKey = (
     | ModSeq
     | Uids
     | Numbers
+    | Filter
     | Fuzzy
     | Not
     | Or
@@ -197,6 +205,21 @@ def walk(key: SearchKey) -> Iterator[SearchKey]:
         case Or(keys) | And(keys):
             for each in keys:
                 yield from walk(each)
+
+
+def replaced(key: SearchKey, change: Callable[[SearchKey], SearchKey]) -> SearchKey:
+    """Give `key` with each key that holds no others changed; what it becomes is left alone."""
+    match key:
+        case Not(inner):
+            return Not(replaced(inner, change))
+        case Fuzzy(inner):
+            return Fuzzy(replaced(inner, change))
+        case Or(keys):
+            return Or(tuple([replaced(each, change) for each in keys]))
+        case And(keys):
+            return And(tuple([replaced(each, change) for each in keys]))
+        case _:
+            return change(key)
 
 
 def uses_modseq(key: SearchKey) -> bool:

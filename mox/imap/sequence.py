@@ -148,6 +148,17 @@ def format_set(numbers: Sequence[int]) -> bytes:
     return format_ranges(ranges_of(numbers))
 
 
+def format_ordered(numbers: Sequence[int]) -> bytes:
+    """Write numbers in their order, ascending runs as ranges (RFC 5267 §3.2)."""
+    pairs: list[Range] = []
+    for number in numbers:
+        if pairs and number == pairs[-1][1] + 1:
+            pairs[-1] = (pairs[-1][0], number)
+        else:
+            pairs.append((number, number))
+    return format_ranges(pairs)
+
+
 def format_split(ranges: Sequence[Range], limit: int = 4000) -> Iterable[bytes]:
     """Write ranges as several sets of at most about `limit` octets each (VANISHED, MODIFIED)."""
     # The longest range takes 22 octets with its comma.

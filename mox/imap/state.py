@@ -48,14 +48,24 @@ _ANY = ("CAPABILITY", "NOOP", "LOGOUT", "ID")
 _NOT_AUTHENTICATED = ("STARTTLS", "AUTHENTICATE", "LOGIN")
 _AUTHENTICATED = (
     *("ENABLE", "SELECT", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE"),
-    *("LIST", "LSUB", "NAMESPACE", "STATUS", "APPEND", "IDLE", "GETQUOTA", "GETQUOTAROOT"),
+    *(
+        "LIST",
+        "LSUB",
+        "NAMESPACE",
+        "STATUS",
+        "ESEARCH",
+        "APPEND",
+        "IDLE",
+        "GETQUOTA",
+        "GETQUOTAROOT",
+    ),
     *("SETQUOTA", "COMPRESS", "UNAUTHENTICATE", "GETMETADATA", "SETMETADATA"),
     "NOTIFY",
     *("MYRIGHTS", "GETACL", "SETACL", "DELETEACL", "LISTRIGHTS"),
 )
 _SELECTED = (
     *("CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "SEARCH", "FETCH", "STORE", "COPY", "MOVE"),
-    "REPLACE",
+    *("SORT", "THREAD", "CANCELUPDATE", "REPLACE"),
 )
 
 # RFC 9051 §6: commands, by the `name` of their class, that each state allows.

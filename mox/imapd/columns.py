@@ -2,7 +2,7 @@
 
 A response line is a format string made from the items asked for; a block of messages becomes
 columns of values, and the lines are the format applied to each row. Nothing is built per message
-but its line.
+but its line. RFC 8474 (object ids), RFC 8514 (SAVEDATE), RFC 8970 (PREVIEW).
 """
 
 from __future__ import annotations
@@ -11,11 +11,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mox.imap.fetchatt import Plain
-from mox.imap.fetchresponse import internaldate
-from mox.store.model import M_MODSEQ, M_RECEIVED, M_SIZE, M_UID, M_ZONE
+from mox.imap.fetchresponse import internaldate, preview, savedate
+from mox.imapd.objectids import email_prefix, thread_prefix
+from mox.store.model import (
+    M_EMAIL_ID,
+    M_MODSEQ,
+    M_RECEIVED,
+    M_SAVED,
+    M_SIZE,
+    M_THREAD_ID,
+    M_UID,
+    M_ZONE,
+)
 
 if TYPE_CHECKING:
     from mox.imapd.flagtext import FlagTexts
+    from mox.imapd.pace import Pace
     from mox.store.account import Account
     from mox.store.model import MailboxId, MessageTuple
 
@@ -32,8 +43,11 @@ _FORMATS = {
     Plain.INTERNALDATE: b"%b",
     Plain.ENVELOPE: b"ENVELOPE %b",
     Plain.BODYSTRUCTURE: b"BODYSTRUCTURE %b",
+    Plain.SAVEDATE: b"%b",
+    Plain.PREVIEW: b"%b",
 }
 _OVERVIEW = frozenset({Plain.ENVELOPE, Plain.BODYSTRUCTURE})
+_LARGE = _OVERVIEW | {Plain.PREVIEW}
 
 
 class _Dates(dict[tuple[int, int], bytes]):
@@ -59,7 +73,10 @@ class Columns:
         "_format",
         "_items",
         "_mailbox_id",
+        "_pace",
         "_recent_from",
+        "_utf8",
+        "is_large",
         "needs_overview",
     )
 
@@ -72,6 +89,8 @@ class Columns:
         flags: FlagTexts,
         recent_from: int,
         end: bytes,
+        utf8: bool,
+        pace: Pace,
     ) -> None:
         self._account = account
         self._mailbox_id = mailbox_id
@@ -79,8 +98,11 @@ class Columns:
         self._flags = flags
         self._recent_from = recent_from
         self._dates = _Dates()
-        self._format = b"* %d FETCH (" + b" ".join([_FORMATS[item] for item in items]) + end
+        self._utf8 = utf8
+        self._pace = pace
+        self._format = b"* %d FETCH (" + b" ".join([self._item(item) for item in items]) + end
         self.needs_overview = not _OVERVIEW.isdisjoint(items)
+        self.is_large = not _LARGE.isdisjoint(items)
 
     def rows(
         self, numbers: Sequence[int], messages: list[MessageTuple]
@@ -101,6 +123,14 @@ class Columns:
         line = self._format
         return messages, [line % row for row in zip(*columns, strict=True)]
 
+    def _item(self, item: Plain) -> bytes:
+        """The format of an item."""
+        if item is Plain.EMAILID:
+            return b"EMAILID (" + email_prefix(self._account) + b"%x)"
+        if item is Plain.THREADID:
+            return b"THREADID (" + thread_prefix(self._account) + b"%x)"
+        return _FORMATS[item]
+
     def _column(self, item: Plain, messages: list[MessageTuple]) -> Column:
         match item:
             case Plain.FLAGS:
@@ -108,6 +138,11 @@ class Columns:
             case Plain.INTERNALDATE:
                 dates = self._dates
                 return [dates[m[M_RECEIVED], m[M_ZONE]] for m in messages]
+            case Plain.SAVEDATE:
+                return [savedate(message[M_SAVED]) for message in messages]
+            case Plain.PREVIEW:
+                found = self._account.summaries(self._mailbox_id, messages, self._pace)
+                return [preview(summary.preview, utf8=self._utf8) for summary in found]
             case _:
                 at = _NUMBERS[item]
                 return [message[at] for message in messages]
@@ -130,4 +165,10 @@ class Columns:
         return numbers, messages, [each[0] for each in present], [each[1] for each in present]
 
 
-_NUMBERS = {Plain.UID: M_UID, Plain.MODSEQ: M_MODSEQ, Plain.SIZE: M_SIZE}
+_NUMBERS = {
+    Plain.UID: M_UID,
+    Plain.MODSEQ: M_MODSEQ,
+    Plain.SIZE: M_SIZE,
+    Plain.EMAILID: M_EMAIL_ID,
+    Plain.THREADID: M_THREAD_ID,
+}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mox.imap import responses
 from mox.imap.commands import StatusItem
+from mox.imapd.objectids import mailbox_id
 from mox.imapd.selected import account_of
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ def status_line(session: Session, mailbox: Mailbox, items: Sequence[StatusItem])
     return responses.status(mailbox.name, values, utf8=session.state.utf8)
 
 
-def _status_value(session: Session, mailbox: Mailbox, item: StatusItem) -> int:
+def _status_value(session: Session, mailbox: Mailbox, item: StatusItem) -> int | str:
     match item:
+        case StatusItem.MAILBOXID:
+            return f"({mailbox_id(mailbox)})"
         case StatusItem.RECENT:
             # RFC 3501 §6.3.10; nothing is recent to a client of IMAP4rev2.
             if session.state.rev2 or mailbox.recent_from >= mailbox.uidnext:

@@ -13,7 +13,7 @@ from mox.imapd.blocks import Block, blocks
 from mox.imapd.bodies import Message, is_slice, needs_octets, read_message, render, sets_seen
 from mox.imapd.columns import Columns
 from mox.imapd.pace import Pace
-from mox.imapd.ranges import common, common_slices, without
+from mox.imapd.ranges import common, common_slices, within, without
 from mox.imapd.selected import account_of, slices_of, view_of
 from mox.message import NotALeaf, UnknownEncoding
 from mox.store.errors import HistoryLost, MessageGone
@@ -58,6 +58,9 @@ def cmd_fetch(session: Session, command: commands.Fetch) -> Done:
 def fetch_messages(session: Session, command: commands.Fetch) -> Done:
     """Answer a FETCH, or what a SELECT that resynchronises asks for."""
     slices = slices_of(view_of(session), command.messages, uid=command.uid)
+    if command.window is not None:
+        # RFC 9394 §3.4: first the window, then what has changed within it.
+        slices = within(slices, command.window)
     fetch = _Fetch(session, command)
     if command.changed_since is not None:
         if command.vanished:
@@ -121,6 +124,7 @@ class _Fetch:
 
     def answer(self, slices: list[Slice]) -> None:
         """Write the responses, block by block, letting other connections run in between."""
+        pace = Pace()
         columns = Columns(
             self._account,
             self._view.mailbox_id,
@@ -128,11 +132,12 @@ class _Fetch:
             flags=self._view.flag_texts,
             recent_from=self._recent_from,
             end=b"" if self._octet_items else b")\r\n",
+            utf8=self._session.state.utf8,
+            pace=pace,
         )
-        size = _OVERVIEW_BLOCK if columns.needs_overview else _BLOCK
+        size = _OVERVIEW_BLOCK if columns.is_large else _BLOCK
         if self._octet_items:
             size = _OCTETS_BLOCK
-        pace = Pace()
         for block in blocks(self._account, self._view, slices, size):
             self.missing += len(block.missing)
             if self._octet_items:

@@ -86,13 +86,6 @@ class Finder:
         if self.plan.deep is not None:
             self._filter = OverviewFilter.of(account, view.mailbox_id, key, self.pace)
 
-    def uids(self) -> array[int]:
-        """The uids of all that match, ascending."""
-        found = array("I")
-        for matches in self._matches(_BLOCK):
-            found.extend([message[M_UID] for message in matches])
-        return found
-
     def messages(self) -> list[MessageTuple]:
         """All that match, ascending."""
         return [message for matches in self._matches(_BLOCK) for message in matches]
@@ -104,11 +97,22 @@ class Finder:
                 return matches[:1]
         return []
 
+    def some(self, count: int, *, backward: bool = False) -> list[MessageTuple]:
+        """The first matches, or the last, at most `count`; ascending."""
+        found: list[MessageTuple] = []
+        for matches in self._matches(_FIRST_BLOCK, backward=backward):
+            found += matches
+            if len(found) >= count:
+                break
+        return found[:count][::-1] if backward else found[:count]
+
     def matching(self, messages: list[MessageTuple]) -> list[MessageTuple]:
         """Those of some messages of the mailbox that match."""
         ranges = slices_in(self.plan.ranges, array("I", [message[M_UID] for message in messages]))
         named = [message for start, stop in ranges for message in messages[start:stop]]
-        return self._test(named)
+        found = self._test(named)
+        self._shelf.close()
+        return found
 
     def relevancies(self, messages: list[MessageTuple]) -> list[int]:
         """RFC 6203 §4: how well each of these matches fits."""

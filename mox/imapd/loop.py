@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Never, cast
 
 from mox import metrics
 from mox.imap import codes, responses
-from mox.imap.commands import Command, Fetch, Idle, Search, Store, label
+from mox.imap.commands import Command, Fetch, Idle, Search, Sort, Store, Thread, label
 from mox.imap.events import (
     AppendStart,
     BadCharset,
@@ -162,7 +162,9 @@ def _act(session: Session, event: Event) -> bool:
     match event:
         case CommandReady(command):
             _trace(session, command)
-            expunge = not (isinstance(command, Fetch | Store | Search) and not command.uid)
+            # RFC 9051 §7.5.1, RFC 5256 §3: sequence numbers must not change under these.
+            by_number = isinstance(command, Fetch | Store | Search | Sort | Thread)
+            expunge = not by_number or getattr(command, "uid", False)
             run = partial(_run, session, command)
             _carry_out(session, command.tag, label(command), run, expunge=expunge)
         case AppendStart(tag):

@@ -11,6 +11,7 @@ from mox.imap import codes
 from mox.imap.commands import StatusItem
 from mox.imapd.answer import Done, Refusal, no_such_mailbox
 from mox.imapd.describe import list_line, status_line
+from mox.imapd.objectids import mailbox_id
 from mox.imapd.selected import account_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def cmd_create(session: Session, command: commands.Create) -> Done:
     if session.state.rev2 and made and made[-1].name != name:
         # RFC 9051 §6.3.4: tell the client which name its own became.
         session.write(list_line(session, made[-1], oldname=name))
-    return Done("created")
+    # RFC 8474 §4.1
+    return Done("created", codes.mailboxid(mailbox_id(made[-1])) if made else b"")
 
 
 def cmd_delete(session: Session, command: commands.Delete) -> Done:

@@ -13,12 +13,13 @@ from mox.imap.commands import Fetch, StatusItem
 from mox.imap.mailboxfilter import MailboxFilter, Scope, Surroundings
 from mox.imap.notify import MESSAGE_EVENTS, Event, EventGroup, Interest
 from mox.imap.sequence import SequenceSet
+from mox.imapd import contexts
 from mox.imapd.answer import Done, Refusal
 from mox.imapd.bodies import peeking
 from mox.imapd.describe import list_line, status_line
 from mox.imapd.fetch import fetch_messages
 from mox.imapd.selected import account_of
-from mox.imapd.updates import updates
+from mox.imapd.updates import known_updates
 from mox.store.errors import HistoryLost
 from mox.store.model import ChangeKind
 
@@ -137,8 +138,12 @@ def _tell_selected(session: Session, view: View, *, expunge: bool, between: bool
 def _write_updates(
     session: Session, view: View, *, expunge: bool, flags: bool = True, new: bool = True
 ) -> None:
-    assert session.feed is not None, "logged in"
-    lines = updates(view, session.feed, session.state, expunge=expunge, flags=flags, new=new)
+    feed = session.feed
+    assert feed is not None, "logged in"
+    feed.advance()
+    lines = contexts.removals(session, view)
+    lines += known_updates(view, feed, session.state, expunge=expunge, flags=flags, new=new)
+    lines += contexts.changes(session, view)
     for line in lines:
         session.write(line)
 

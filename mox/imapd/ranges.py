@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mox.imap.searchcommands import Window
 from mox.imap.sequence import Range, Slice
 
 
@@ -48,3 +49,19 @@ def without(ranges: list[Range], taken: Iterable[int]) -> list[Range]:
     left.append((low, high))
     left += waiting
     return [(low, high) for low, high in left if low <= high]
+
+
+def within(slices: list[Slice], window: Window) -> list[Slice]:
+    """The messages of `slices` that a window on them shows (RFC 9394 §3.3)."""
+    low, high = sorted((abs(window[0]), abs(window[1])))
+    count = sum(stop - start for start, stop in slices)
+    first, last = (low, high) if window[0] > 0 else (count - high + 1, count - low + 1)
+    found: list[Slice] = []
+    before = 0
+    for start, stop in slices:
+        begin = start + max(first - 1 - before, 0)
+        end = min(stop, start + last - before)
+        if begin < end:
+            found.append((begin, end))
+        before += stop - start
+    return found

@@ -1,65 +1,100 @@
-"""SEARCH and UID SEARCH (RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 7162 §3.1.5)."""
+"""SEARCH, SORT and THREAD, with their UID forms.
+
+RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 5256, RFC 5267, RFC 6203, RFC 7162
+§3.1.5, RFC 9394.
+"""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mox.imap import responses
-from mox.imap.commands import SearchReturn
+from mox.imap.searchcommands import Search, SearchReturn, Sort, Thread
 from mox.imap.searchkeys import uses_modseq
 from mox.imap.searchresult import Extent, extent, saved, summary
+from mox.imap.threads import format_threads
 from mox.imapd.answer import Done
+from mox.imapd.contexts import check_tag, keep_updated
+from mox.imapd.filters import without_filters
 from mox.imapd.finding import Finder
+from mox.imapd.ordering import conversations, sorted_messages
 from mox.imapd.selected import account_of, view_of
 from mox.store.model import M_MODSEQ, M_UID
 
 if TYPE_CHECKING:
-    from mox.imap import commands
+    from mox.imap.searchcommands import Window
+    from mox.imap.searchkeys import SearchKey
     from mox.imapd.session import Session
     from mox.imapd.view import View
     from mox.store.model import MessageTuple
 
+Returns = frozenset[SearchReturn]
 
-def cmd_search(session: Session, command: commands.Search) -> Done:
-    view = view_of(session)
-    with_modseq = uses_modseq(command.key)
-    if with_modseq:
-        session.use_condstore()
+
+def cmd_search(session: Session, command: Search) -> Done:
+    view, key = _begin(session, command)
     returns = command.returns
     if returns is None and session.state.rev2:
         # RFC 9051 §6.4.4: IMAP4rev2 answers with ESEARCH, as if ALL had been asked for.
         returns = frozenset({SearchReturn.ALL})
-    saves = returns is not None and SearchReturn.SAVE in returns
-    finder = Finder(account_of(session), view, command.key, rev2=session.state.rev2)
-    try:
-        found = _find(finder, extent(returns))
-    except Exception:
-        if saves:
-            # RFC 9051 §6.4.4.1: a failed search leaves nothing saved.
-            view.saved = array("I")
-        raise
-    uids = array("I", [message[M_UID] for message in found])
-    modseq = max([message[M_MODSEQ] for message in found], default=0) if with_modseq else None
-    numbers: Sequence[int] = uids if command.uid else numbers_of(view, uids)
-    if returns is None:
-        session.write(responses.search(numbers, modseq))
-        return Done("search done")
-    if saves:
-        view.saved = array("I", saved(returns, uids))
-    result = summary(returns, numbers, modseq)
-    if result is not None:
-        session.write(responses.esearch(command.tag, result, uid=command.uid))
+    finder = finder_in(session, view, key)
+    messages = _saving(view, returns, lambda: find(finder, returns, command.window))
+    _respond(session, view, command, returns, finder, messages, responses.search)
+    if returns is not None and SearchReturn.UPDATE in returns:
+        keep_updated(session, command.tag, key, uid=command.uid)
     return Done("search done")
 
 
-def _find(finder: Finder, wanted: Extent) -> list[MessageTuple]:
+def cmd_sort(session: Session, command: Sort) -> Done:
+    view, key = _begin(session, command)
+    finder = finder_in(session, view, key)
+    account = account_of(session)
+    messages = _saving(
+        view,
+        command.returns,
+        lambda: sorted_messages(
+            account, view.mailbox_id, finder.messages(), command.criteria, finder
+        ),
+    )
+    _respond(session, view, command, command.returns, finder, messages, responses.sort)
+    if command.returns is not None and SearchReturn.UPDATE in command.returns:
+        keep_updated(session, command.tag, key, uid=command.uid, criteria=command.criteria)
+    return Done("sort done")
+
+
+def cmd_thread(session: Session, command: Thread) -> Done:
+    view, key = _begin(session, command)
+    finder = finder_in(session, view, key)
+    messages = finder.messages()
+    uids = [message[M_UID] for message in messages]
+    numbers = uids if command.uid else numbers_of(view, uids)
+    roots = conversations(
+        account_of(session), view.mailbox_id, messages, numbers, command.algorithm, finder.pace
+    )
+    session.write(responses.thread(format_threads(roots)))
+    return Done("thread done")
+
+
+def _begin(session: Session, command: Search | Sort | Thread) -> tuple[View, SearchKey]:
+    view = view_of(session)
+    if not isinstance(command, Thread) and SearchReturn.UPDATE in (command.returns or ()):
+        check_tag(view, command.tag)
+    key = without_filters(account_of(session), command.key)
+    if uses_modseq(key):
+        session.use_condstore()
+    return view, key
+
+
+def finder_in(session: Session, view: View, key: SearchKey) -> Finder:
+    return Finder(account_of(session), view, key, rev2=session.state.rev2)
+
+
+def find(finder: Finder, returns: Returns | None, window: Window | None) -> list[MessageTuple]:
     """The matches, ascending; only as many as the answer needs."""
-    match wanted:
-        case Extent.EVERYTHING:
-            return finder.messages()
+    match extent(returns):
         case Extent.FIRST:
             return finder.first()
         case Extent.LAST:
@@ -67,15 +102,51 @@ def _find(finder: Finder, wanted: Extent) -> list[MessageTuple]:
         case Extent.ENDS:
             first, last = finder.first(), finder.first(backward=True)
             return first if first == last else first + last
+        case Extent.WINDOW if window is not None:
+            return finder.some(max(map(abs, window)), backward=window[0] < 0)
+        case _:
+            return finder.messages()
 
 
-def numbers_of(view: View, uids: array[int]) -> Sequence[int]:
-    """Sequence numbers of uids of the view, both ascending."""
-    if len(uids) == view.exists:
-        return range(1, view.exists + 1)
-    numbers: list[int] = []
-    position = 0
-    for uid in uids:
-        position = bisect_left(view.uids, uid, position)
-        numbers.append(position + 1)
-    return numbers
+def _saving(
+    view: View, returns: Returns | None, run: Callable[[], list[MessageTuple]]
+) -> list[MessageTuple]:
+    try:
+        return run()
+    except Exception:
+        if returns is not None and SearchReturn.SAVE in returns:
+            # RFC 9051 §6.4.4.1: a failed search leaves nothing saved.
+            view.saved = array("I")
+        raise
+
+
+def _respond(
+    session: Session,
+    view: View,
+    command: Search | Sort,
+    returns: Returns | None,
+    finder: Finder,
+    messages: list[MessageTuple],
+    classic: Callable[[Sequence[int], int | None], bytes],
+) -> None:
+    """Write the answer; `messages` in the order in which they are to be shown."""
+    uids = [message[M_UID] for message in messages]
+    numbers: Sequence[int] = uids if command.uid else numbers_of(view, uids)
+    modseq: int | None = None
+    if uses_modseq(command.key):
+        modseq = max([message[M_MODSEQ] for message in messages], default=0)
+    if returns is None:
+        session.write(classic(numbers, modseq))
+        return
+    relevancy = finder.relevancies(messages) if SearchReturn.RELEVANCY in returns else None
+    if SearchReturn.SAVE in returns:
+        view.saved = array("I", saved(returns, uids, command.window))
+    result = summary(returns, numbers, modseq, command.window, relevancy)
+    if result is not None:
+        session.write(responses.esearch(command.tag, result, uid=command.uid))
+
+
+def numbers_of(view: View, uids: Sequence[int]) -> Sequence[int]:
+    """Sequence numbers of uids of the view, in the same order."""
+    known = view.uids
+    return [bisect_left(known, uid) + 1 for uid in uids]

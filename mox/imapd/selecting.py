@@ -12,6 +12,7 @@ from mox.imap.state import Feature
 from mox.imapd.answer import Done, bad, no_such_mailbox
 from mox.imapd.describe import list_line
 from mox.imapd.fetch import fetch_messages
+from mox.imapd.objectids import mailbox_id
 from mox.imapd.selected import account_of, known_uids, view_of
 from mox.imapd.updates import flags_lines
 from mox.imapd.view import View
@@ -48,25 +49,25 @@ def cmd_select(session: Session, command: commands.Select) -> Done:
     return Done("selected", codes.READ_WRITE)
 
 
-def _open(session: Session, account: Account, mailbox_id: MailboxId, *, read_only: bool) -> View:
+def _open(session: Session, account: Account, id_: MailboxId, *, read_only: bool) -> View:
     """Make a view of the mailbox as it is now and describe it to the client."""
     assert session.feed is not None, "logged in"
     # The order matters: whatever changes after a step is told later as a change.
     claim = not read_only and not session.state.rev2
-    recent_from = account.claim_recent(mailbox_id) if claim else 0
+    recent_from = account.claim_recent(id_) if claim else 0
     modseq = session.feed.advance()
-    mailbox = account.mailbox_by_id(mailbox_id)
+    mailbox = account.mailbox_by_id(id_)
     if mailbox is None:
         raise no_such_mailbox()
-    view = View(mailbox_id, mailbox.name, mailbox.uidvalidity, read_only=read_only)
+    view = View(id_, mailbox.name, mailbox.uidvalidity, read_only=read_only)
     view.modseq = modseq
-    view.append(account.uids(mailbox_id))
+    view.append(account.uids(id_))
     view.uidnext = max(view.uidnext, mailbox.uidnext)
     view.keywords = mailbox.keywords
     view.recent_from = recent_from or mailbox.recent_from
     view.recent_claimed = mailbox.recent_from
     _describe(session, account, view, mailbox)
-    view.watch = account.watch_files(mailbox_id)
+    view.watch = account.watch_files(id_)
     return view
 
 
@@ -83,6 +84,8 @@ def _describe(session: Session, account: Account, view: View, mailbox: Mailbox) 
     # RFC 7162 §3.1.2.1: told on every SELECT, whether CONDSTORE is enabled or not.
     modseq = max(mailbox.modseq, 1)
     lines.append(responses.untagged("OK", "highest modseq", codes.highestmodseq(modseq)))
+    code = codes.mailboxid(mailbox_id(mailbox))
+    lines.append(responses.untagged("OK", "mailbox id", code))
     if session.state.rev2:
         # To IMAP4rev1 clients it would be an answer to a LIST that they did not send.
         lines.append(list_line(session, mailbox))

@@ -301,7 +301,7 @@ class Session:
             return
         if self.idling is None or self.view is None or self.feed is None:
             return
-        is_parked = self.wake.waiter is not None
+        is_parked = self.wake.waiter is not None and not self.view.contexts
         if not is_parked or self._out or self.conn.slow or not self.conn.is_writable():
             self.wake.ring()
             return

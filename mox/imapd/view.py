@@ -10,10 +10,13 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mox.imapd.flagtext import FlagTexts
 from mox.store.model import MailboxId
+
+if TYPE_CHECKING:
+    from mox.imapd.contexts import Context
 
 
 class Cancellable(Protocol):
@@ -31,9 +34,11 @@ class View:
     held: uids gone from the mailbox that the client still numbers; () for none.
     own: modseqs of this session's own changes, which it does not hear of again.
     saved: uids of the last SEARCH RETURN (SAVE).
+    contexts: searches whose results are kept up to date.
     """
 
     __slots__ = (
+        "contexts",
         "gone",
         "held",
         "keywords",
@@ -68,6 +73,7 @@ class View:
         self.held: Collection[int] = ()
         self.own: list[int] = []
         self.saved: array[int] = array("I")
+        self.contexts: list[Context] = []
         self.gone = False  # the mailbox was deleted
         self.texts: FlagTexts | None = None
         self.watch: Cancellable | None = None  # of the mailbox's directory, for other programs

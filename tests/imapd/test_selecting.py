@@ -20,7 +20,8 @@ def test_select_describes_the_mailbox(site: Site) -> None:
     assert lines[5].startswith("* OK [UIDVALIDITY ")
     assert lines[6] == "* OK [UIDNEXT 4] next uid"
     assert lines[7].startswith("* OK [HIGHESTMODSEQ ")
-    assert len(lines) == 8
+    assert lines[8].startswith("* OK [MAILBOXID (F")
+    assert len(lines) == 9
 
 
 def test_select_for_rev2(site: Site) -> None:

@@ -57,6 +57,12 @@ def _attribute(cursor: Cursor) -> FetchAttribute:
     attribute = _PLAIN.get(name) or _RFC822.get(name)
     if attribute is None:
         cursor.fail("unknown attribute")
+    if attribute is Plain.PREVIEW and cursor.maybe(b" ("):
+        # RFC 8970 §3.2: LAZY asks for what is at hand. That is all there is: previews are made
+        # when messages come in.
+        if cursor.word("LAZY") != "LAZY":
+            cursor.fail("unknown preview modifier")
+        cursor.take(b")")
     return attribute
 
 

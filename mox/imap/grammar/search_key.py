@@ -23,6 +23,7 @@ from mox.imap.searchkeys import (
     Body,
     Comparison,
     EmailId,
+    Filter,
     Fuzzy,
     HasFlag,
     Header,
@@ -85,23 +86,29 @@ _ENTRY_NAME = re.compile(rb'(?i:"/flags/(?:\\\\)?[!#-$&\'+-\[^-z|}~]+" (?:priv|s
 
 def search_program(cursor: Cursor) -> tuple[str | None, SearchKey]:
     """Read [CHARSET …] and the keys up to the end; raises CharsetFailure for unknown charsets."""
-    charset = _charset(cursor)
+    charset: str | None = None
+    if cursor.text[cursor.at : cursor.at + 8].upper() == b"CHARSET ":
+        cursor.at += 8
+        charset = named_charset(cursor)
+        cursor.space()
+    return charset, search_keys(cursor)
+
+
+def search_keys(cursor: Cursor) -> SearchKey:
+    """Read search keys up to the end."""
     program = _Program(cursor)
     keys = [program.key(0)]
     while cursor.more():
         keys.append(program.key(0))
-    return charset, keys[0] if len(keys) == 1 else And(tuple(keys))
+    return keys[0] if len(keys) == 1 else And(tuple(keys))
 
 
-def _charset(cursor: Cursor) -> str | None:
-    if cursor.text[cursor.at : cursor.at + 8].upper() != b"CHARSET ":
-        return None
-    cursor.at += 8
+def named_charset(cursor: Cursor) -> str:
+    """Read the name of a charset; raises CharsetFailure for unknown ones."""
     charset = cursor.astring("a charset").decode("ascii", "replace").upper()
     # RFC 9051 §6.4.4: US-ASCII and UTF-8 must be known; anything else is BADCHARSET.
     if charset not in CHARSETS:
         raise CharsetFailure(charset)
-    cursor.space()
     return charset
 
 
@@ -191,6 +198,14 @@ def _objectid(cursor: Cursor) -> str:
     return cursor.match(_OBJECTID, "an object id").decode("ascii")
 
 
+# RFC 5466 §4: filter-name = 1*<any ATOM-CHAR except "/">
+def _filter_name(cursor: Cursor) -> str:
+    name = cursor.atom("a filter name")
+    if "/" in name:
+        cursor.fail("malformed filter name")
+    return name
+
+
 def _keyword(cursor: Cursor) -> SearchKey:
     return HasFlag(cursor.atom("a keyword"))
 
@@ -207,6 +222,7 @@ _ARGUMENT_KEYS: dict[str, Callable[[Cursor], SearchKey]] = {
     "YOUNGER": lambda cursor: Younger(cursor.nz_number()),
     "UID": lambda cursor: Uids(sequence_set(cursor)),
     "MODSEQ": _modseq,
+    "FILTER": lambda cursor: Filter(_filter_name(cursor)),
     "EMAILID": lambda cursor: EmailId(_objectid(cursor)),
     "THREADID": lambda cursor: ThreadId(_objectid(cursor)),
 }

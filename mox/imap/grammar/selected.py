@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from mox.imap.commands import (
     Check,
@@ -12,8 +13,6 @@ from mox.imap.commands import (
     Expunge,
     Fetch,
     Move,
-    Search,
-    SearchReturn,
     Store,
     StoreMode,
     Unselect,
@@ -22,10 +21,10 @@ from mox.imap.grammar.cursor import MAX_NUMBER64, Cursor
 from mox.imap.grammar.fetch_att import fetch_attributes
 from mox.imap.grammar.flags import store_flags
 from mox.imap.grammar.mailbox import mailbox
-from mox.imap.grammar.search_key import search_program
+from mox.imap.grammar.searching import read_window, search, sort, thread
 from mox.imap.grammar.sequence_set import sequence_set
+from mox.imap.searchcommands import Window
 
-_SEARCH_RETURNS = {option.value: option for option in SearchReturn}
 _STORE_ITEM = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?![^ ])", re.IGNORECASE)
 
 
@@ -45,63 +44,51 @@ def expunge(cursor: Cursor, tag: str) -> Expunge:
     return Expunge(tag)
 
 
-def search(cursor: Cursor, tag: str, *, uid: bool = False) -> Search:
-    cursor.space()
-    returns = None
-    if cursor.text[cursor.at : cursor.at + 8].upper() == b"RETURN (":
-        cursor.at += 7
-        returns = _search_returns(cursor)
-        cursor.space()
-    charset, key = search_program(cursor)
-    return Search(tag, key, uid, returns, charset)
-
-
-def _search_returns(cursor: Cursor) -> frozenset[SearchReturn]:
-    options = frozenset(cursor.parenthesised(lambda: _search_return(cursor), empty=True))
-    # RFC 4731 §3.1: RETURN () is the same as RETURN (ALL).
-    return options or frozenset({SearchReturn.ALL})
-
-
-def _search_return(cursor: Cursor) -> SearchReturn:
-    option = _SEARCH_RETURNS.get(cursor.word("a result option"))
-    if option is None:
-        cursor.fail("unknown result option")
-    return option
-
-
 def fetch(cursor: Cursor, tag: str, *, uid: bool = False) -> Fetch:
     cursor.space()
     messages = sequence_set(cursor)
     cursor.space()
     attributes = fetch_attributes(cursor)
-    changed_since: int | None = None
-    vanished = False
+    modifiers = _Modifiers()
     if cursor.more():
-        changed_since, vanished = _fetch_modifiers(cursor)
+        cursor.parenthesised(lambda: _fetch_modifier(cursor, modifiers))
     # RFC 7162 §3.2.6: VANISHED only with UID FETCH and together with CHANGEDSINCE.
-    if vanished and (changed_since is None or not uid):
+    if modifiers.vanished and (modifiers.changed_since is None or not uid):
         cursor.fail("VANISHED needs UID FETCH and CHANGEDSINCE")
-    return Fetch(tag, messages, attributes, uid, changed_since, vanished)
+    if modifiers.window is not None and not uid:
+        # RFC 9394 §3.3
+        cursor.fail("PARTIAL needs UID FETCH")
+    return Fetch(
+        tag,
+        messages,
+        attributes,
+        uid,
+        modifiers.changed_since,
+        modifiers.vanished,
+        modifiers.window,
+    )
 
 
-def _fetch_modifiers(cursor: Cursor) -> tuple[int | None, bool]:
-    modifiers = cursor.parenthesised(lambda: _fetch_modifier(cursor))
-    since = [modseq for modseq in modifiers if modseq is not None]
-    if len(since) > 1:
-        cursor.fail("repeated CHANGEDSINCE")
-    return since[0] if since else None, None in modifiers
+@dataclass(slots=True)
+class _Modifiers:
+    changed_since: int | None = None
+    vanished: bool = False
+    window: Window | None = None
 
 
-def _fetch_modifier(cursor: Cursor) -> int | None:
-    """Read one FETCH modifier; None stands for VANISHED."""
+def _fetch_modifier(cursor: Cursor, modifiers: _Modifiers) -> None:
     name = cursor.word("a modifier")
     if name == "VANISHED":
-        return None
-    if name != "CHANGEDSINCE":
-        cursor.fail("unknown modifier")
-    cursor.space()
-    # Deviation from RFC 7162 §7: 0 is let through, iOS Mail 16 sends it.
-    return cursor.number(MAX_NUMBER64)
+        modifiers.vanished = True
+    elif name == "CHANGEDSINCE" and modifiers.changed_since is None:
+        cursor.space()
+        # Deviation from RFC 7162 §7: 0 is let through, iOS Mail 16 sends it.
+        modifiers.changed_since = cursor.number(MAX_NUMBER64)
+    elif name == "PARTIAL" and modifiers.window is None:
+        cursor.space()
+        modifiers.window = read_window(cursor)
+    else:
+        cursor.fail("unknown or repeated modifier")
 
 
 # RFC 9051 §9: store = "STORE" SP sequence-set SP store-att-flags, with RFC 7162's store-modifier
@@ -160,6 +147,10 @@ def uid_command(cursor: Cursor, tag: str) -> Command:
             return fetch(cursor, tag, uid=True)
         case "SEARCH":
             return search(cursor, tag, uid=True)
+        case "SORT":
+            return sort(cursor, tag, uid=True)
+        case "THREAD":
+            return thread(cursor, tag, uid=True)
         case "STORE":
             return store(cursor, tag, uid=True)
         case "COPY":
