@@ -20,6 +20,7 @@ from mox import logfmt, metrics
 from mox.junk.mailboxflags import Mark
 from mox.junk.params import Params
 from mox.junk.tokens import MESSAGE_OCTETS, tokens
+from mox.metrics import PANICS
 from mox.store import records, relearning, words
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.model import M_KEYWORDS, MailboxId, StoredMessage
@@ -178,17 +179,23 @@ def _due(dbs: Databases, after: bytes, resting: Resting) -> list[bytes]:
 def _guarded(
     account: Account, params: Params | None, keys: Sequence[bytes], resting: Resting
 ) -> int:
+    """The border of a job: a message that cannot be learnt must not keep others from it."""
     try:
         return _learn_some(account, params, keys)
     except (StoreError, OSError) as e:
-        log.error(
-            "content filter cannot learn from messages now, they will be tried again",
-            err=e,
-            account=account.name,
-            count=len(keys),
-        )
-        resting.update(dict.fromkeys(keys, time.monotonic() + _REST_S))
-        return 0
+        is_full = isinstance(e, StoreError) and e.kind is ErrorKind.DISK_FULL
+        if len(keys) == 1 or is_full:
+            text = "content filter cannot learn from messages now, they will be tried again"
+            log.error(text, err=e, account=account.name, count=len(keys))
+            resting.update(dict.fromkeys(keys, time.monotonic() + _REST_S))
+            return 0
+    except Exception:
+        if len(keys) == 1:
+            PANICS.labels("store").inc()
+            log.exception("unexpected error in learning a message", account=account.name)
+            resting[keys[0]] = time.monotonic() + _REST_S
+            return 0
+    return sum(_guarded(account, params, [key], resting) for key in keys)
 
 
 def _learn_some(account: Account, params: Params | None, keys: Sequence[bytes]) -> int:
