@@ -8,7 +8,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from mox.address import Domain
-from mox.dns.answer import Status
+from mox.dns.answer import ExtendedError, Status
 from mox.dns.resolver import Resolver
 
 _MAX_HOSTS = 32
@@ -39,6 +39,7 @@ class MailHosts:
     error: str = ""
     expanded: str = ""
     has_mx: bool = False
+    extended_error: ExtendedError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Addresses:
     authentic: bool = False
     error: str = ""
     expanded: str = ""
+    extended_error: ExtendedError | None = None
 
 
 def mail_hosts(
@@ -62,7 +64,8 @@ def mail_hosts(
     """
     answer = resolver.query(domain.ascii, "MX")
     if answer.status is Status.TEMPORARY:
-        return MailHosts(Accepts.TEMPORARY, error=answer.error)
+        extended = answer.extended_error
+        return MailHosts(Accepts.TEMPORARY, error=answer.error, extended_error=extended)
     if answer.status is Status.NXDOMAIN:
         return MailHosts(Accepts.NO, authentic=answer.authentic, error="no such domain")
     if answer.status is Status.NODATA:
@@ -104,7 +107,8 @@ def host_addresses(resolver: Resolver, host: str) -> Addresses:
         return Addresses(Status.OK, found[:_MAX_ADDRESSES], authentic, expanded=expanded)
     for answer in answers:
         if answer.status is Status.TEMPORARY:
-            return Addresses(Status.TEMPORARY, error=answer.error)
+            extended = answer.extended_error
+            return Addresses(Status.TEMPORARY, error=answer.error, extended_error=extended)
     return Addresses(answers[-1].status, authentic=answers[-1].authentic)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import gevent
 
 from mox import logfmt
-from mox.keeper import blocklists, training
+from mox.keeper import blocklists, sts_refresh, training
 from mox.keeper.border import guarded
 from mox.serving.context import Context
 from mox.store import Store, housekeeping
@@ -45,6 +45,7 @@ def run(ctx: Context) -> None:
         gevent.spawn(_texts_loop, store),
         gevent.spawn(_every, HOUR_S, lambda: _each_hour(store, cleared)),
         gevent.spawn(blocklists.loop, ctx),
+        gevent.spawn(sts_refresh.loop, ctx),
     ]
     ctx.ready()
     ctx.stopping.wait()

@@ -6,6 +6,7 @@ decision is `mox.tlspolicy.decision`'s. How sessions went is kept for reports.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from mox import logfmt
@@ -17,10 +18,11 @@ from mox.queue.way import Unroutable
 from mox.store import sts_policies, tls_results
 from mox.store.outgoing_records import QueueMessage
 from mox.tlspolicy import tlsa
-from mox.tlspolicy.collect import TLSSession, results_of
+from mox.tlspolicy.collect import PolicyResults, TLSSession, results_of
 from mox.tlspolicy.decision import Decision, Ignored, Refusal, decide
 from mox.tlspolicy.mtasts import RecordLookup, lookup_record
 from mox.tlspolicy.policy import TLSPolicy
+from mox.tlspolicy.report import FailureDetail, PolicyType, Problem, TLSResult
 from mox.tlspolicy.stscache import Consulted, consult
 from mox.tlspolicy.tlsa import Destination, MailHost, TLSALookup
 
@@ -46,8 +48,7 @@ class Guard:
         self._services = services
         self._destination = destination
         self._require_tls = None if msg is None else msg.require_tls
-        self._is_report = msg is not None and (msg.is_tls_report or msg.is_dmarc_report)
-        self._is_dmarc_report = msg is not None and msg.is_dmarc_report
+        self._msg = msg
         self._sessions: list[TLSSession] = []
         self._lookups: dict[str, tuple[TLSALookup, Decision]] = {}
         self._log = log.bind(domain=destination.domain)
@@ -129,6 +130,11 @@ class Guard:
         for ignored in session.checked.ignored:
             metrics.VERIFICATION_IGNORED.labels(ignored.value).inc()
 
+    def note_unroutable(self, host: str, problem: Problem) -> None:
+        """Take down that the addresses of a host could not be validated."""
+        session = TLSSession(host=host, tlsa=tlsa.NO_TLSA, success=False, problems=(problem,))
+        self._sessions.append(session)
+
     def _add(
         self,
         host: str,
@@ -157,19 +163,38 @@ class Guard:
 
     def keep_results(self) -> None:
         """Keep what happened for the reports about this day."""
-        services, domain = self._services, self._destination.domain
-        problems = self._sts.problems
-        if services.config.static.no_outgoing_tls_reports or not (self._sessions or problems):
-            return
-        found = results_of(domain, self._sts.policy, problems, self._sessions)
-        # RFC 8460 §5.3: reports about the delivery of reports would never end.
-        has_failure = any(result.has_failure for one in found for result in one.results)
-        send = not self._is_report or (self._is_dmarc_report and has_failure)
-        now = services.clock()
+        sessions, self._sessions = self._sessions, []
+        problems, domain = self._sts.problems, self._destination.domain
+        if sessions or problems:
+            found = results_of(domain, self._sts.policy, problems, sessions)
+            _keep(self._services, domain, self._msg, found)
 
-        def add(txn: WriteTxn) -> None:
-            for one in found:
-                tls_results.add(txn, domain, one, now, send)
 
-        services.ctx.store.later_write(add)
-        self._sessions = []
+def keep_failure(services: Services, msg: QueueMessage, problem: Problem) -> None:
+    """Keep for reports that the hosts of a message's domain could not be found out."""
+    domain = msg.recipient.ascii_domain
+    result = TLSResult(
+        PolicyType.NO_POLICY_FOUND.value,
+        policy_domain=domain,
+        failure=1,
+        details=(FailureDetail(problem.result_type.value, problem.reason),),
+    )
+    _keep(services, domain, msg, [PolicyResults(domain, False, (result,))])
+
+
+def _keep(
+    services: Services, domain: str, msg: QueueMessage | None, found: Sequence[PolicyResults]
+) -> None:
+    if services.config.static.no_outgoing_tls_reports:
+        return
+    # RFC 8460 §5.3: reports about the delivery of reports would never end.
+    has_failure = any(result.has_failure for one in found for result in one.results)
+    is_report = msg is not None and (msg.is_tls_report or msg.is_dmarc_report)
+    send = not is_report or (msg is not None and msg.is_dmarc_report and has_failure)
+    now = services.clock()
+
+    def add(txn: WriteTxn) -> None:
+        for one in found:
+            tls_results.add(txn, domain, one, now, send)
+
+    services.ctx.store.later_write(add)

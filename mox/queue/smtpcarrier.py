@@ -11,7 +11,7 @@ from mox.queue import metrics, transactions
 from mox.queue.connect import connect
 from mox.queue.delivery import Delivery, DialedIPs
 from mox.queue.dialorder import dial_order
-from mox.queue.guard import Guard
+from mox.queue.guard import Guard, keep_failure
 from mox.queue.services import Services
 from mox.queue.session import Session, SessionFailed
 from mox.queue.verdict import Verdict
@@ -112,6 +112,8 @@ class SMTPCarrier:
         except Unroutable as e:
             attempt.settle(e.verdict)
             self.is_down = True
+            if e.problem is not None and self._way.tls is None:
+                keep_failure(self._services, attempt.first, e.problem)
 
     def _try_each(self, hosts: Hosts, attempt: _Attempt, guard: Guard | None) -> None:
         reached = attempt.hosts.copy()
@@ -172,7 +174,12 @@ class SMTPCarrier:
 
     def _begin(self, host: str, msg: QueueMessage | None, guard: Guard | None) -> Session:
         self.close()
-        found = self._way.find_host(host)
+        try:
+            found = self._way.find_host(host)
+        except Unroutable as e:
+            if guard is not None and e.problem is not None:
+                guard.note_unroutable(host, e.problem)
+            raise
         self._addresses = found.addresses
         tls = self._way.tls or (guard.policy(found.names) if guard else OPPORTUNISTIC)
         session = connect(

@@ -10,12 +10,14 @@ from typing import Final, assert_never
 from mox.address import parse_domain
 from mox.config.transport import SMTPAuth
 from mox.dns import Accepts, MailHosts, Status, mail_hosts
+from mox.dns.answer import ExtendedError
 from mox.dns.mail import Addresses, host_addresses
 from mox.errors import MoxError
 from mox.queue.nexthop import Direct, OurOwnPort, Smarthost
 from mox.queue.services import Services
 from mox.queue.verdict import Verdict
 from mox.tlspolicy.policy import OPPORTUNISTIC, TLSPolicy
+from mox.tlspolicy.report import Problem, ResultType
 from mox.tlspolicy.tlsa import Destination, MailHost
 
 IP = IPv4Address | IPv6Address
@@ -28,11 +30,15 @@ _ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Unroutable(MoxError):
-    """DNS has no way to a destination, for now or for good."""
+    """There is no way to a destination, for now or for good.
 
-    def __init__(self, verdict: Verdict) -> None:
+    `problem`: what TLS reports say about it, where it is about DNSSEC.
+    """
+
+    def __init__(self, verdict: Verdict, problem: Problem | None = None) -> None:
         super().__init__(verdict.error)
         self.verdict = verdict
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,7 @@ def _mail_hosts(services: Services, domain: str) -> Hosts:
         return Hosts([domain])
     found = mail_hosts(services.resolver, parse_domain(domain), services.chance)
     if found.accepts is not Accepts.YES:
-        raise Unroutable(_no_hosts(domain, found))
+        raise Unroutable(_no_hosts(domain, found), _dnssec_problem(found.extended_error))
     expanded = found.expanded or domain
     return Hosts(found.hosts, Destination(domain, expanded, found.has_mx, found.authentic))
 
@@ -164,8 +170,15 @@ def _host(services: Services, host: str) -> Host:
     if not found.addresses:
         # RFC 5321 §5.1 leaves it open; a record may be missing for a moment only.
         error = f"{host} has no address: {found.error or found.status.value}"
-        raise Unroutable(Verdict(secode="4.3", error=error))
+        problem = _dnssec_problem(found.extended_error)
+        raise Unroutable(Verdict(secode="4.3", error=error), problem)
     return Host(found.addresses, _names(services, host, found))
+
+
+def _dnssec_problem(extended: ExtendedError | None) -> Problem | None:
+    if extended is None or not extended.is_dnssec_failure:
+        return None
+    return Problem(ResultType.VALIDATION_FAILURE, extended.reason)
 
 
 def _unknown(host: str) -> MailHost:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import structs
 
 from mox.store.reading import lookup, range_items
 from mox.tlspolicy.stscache import CachedPolicy
@@ -41,6 +42,14 @@ def put(txn: WriteTxn, entry: CachedPolicy) -> None:
     if value is not None and _decode(value).last_update > entry.last_update:
         return
     txn.put(txn.dbs.sts_policy, key, _encode(entry))
+
+
+def refreshed(txn: WriteTxn, entry: CachedPolicy) -> None:
+    """Keep a refreshed entry with the last use that was noted meanwhile."""
+    value = txn.get(txn.dbs.sts_policy, entry.domain.encode())
+    if value is not None:
+        entry = structs.replace(entry, last_use=max(entry.last_use, _decode(value).last_use))
+        put(txn, entry)
 
 
 def delete(txn: WriteTxn, domain: str) -> None:

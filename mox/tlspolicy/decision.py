@@ -73,7 +73,7 @@ def decide(
     usable = tlsa.usable
     host_problems = (ALL_UNUSABLE,) if tlsa.records and not usable else ()
     if tlsa.error:
-        host_problems = (Problem(ResultType.TLSA_INVALID, "dns-lookup"),)
+        host_problems = (_lookup_problem(tlsa),)
     refusal = None
     if not is_lenient:
         refusal = _refusal(is_enforced, covered, tlsa, bool(usable), require_tls)
@@ -94,6 +94,16 @@ def decide(
         lenient=is_lenient,
     )
     return Decision(policy, None, tuple(ignored), domain_problems, host_problems)
+
+
+def _lookup_problem(tlsa: TLSALookup) -> Problem:
+    extended = tlsa.extended_error
+    if extended is None:
+        return Problem(ResultType.TLSA_INVALID, "dns-lookup")
+    is_dnssec = extended.is_dnssec_failure
+    return Problem(
+        ResultType.DNSSEC_INVALID if is_dnssec else ResultType.TLSA_INVALID, extended.reason
+    )
 
 
 def _refusal(

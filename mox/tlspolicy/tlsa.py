@@ -15,6 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from mox.dns import Answer, Status
+from mox.dns.answer import ExtendedError
 
 Query = Callable[[str, str], Answer]
 
@@ -120,12 +121,13 @@ class TLSALookup:
 
     base: the TLSA base domain, where `records` are, "" without them.
     records: authentic ones, usable or not; any of them asks for TLS.
-    error: the lookup failed: nobody can say whether there are any. `ede`: as in Answer.
+    error: the lookup failed: nobody can say whether there are any; `extended_error` as in Answer.
     """
 
     base: str = ""
     records: tuple[TLSA, ...] = ()
     error: str = ""
+    extended_error: ExtendedError | None = None
 
     @property
     def usable(self) -> tuple[TLSA, ...]:
@@ -169,7 +171,8 @@ def lookup(query: Query, bases: Sequence[str], port: int = 25) -> TLSALookup:
         answer = query(name, "TLSA")
         if answer.status is Status.TEMPORARY:
             # RFC 7672 §2.1.2: a lookup that fails is no proof that there is nothing.
-            return TLSALookup(base=base, error=answer.error or answer.status.value)
+            error = answer.error or answer.status.value
+            return TLSALookup(base, (), error, answer.extended_error)
         if answer.status is Status.OK and answer.authentic:
             return TLSALookup(base, read_records(answer))
     return NO_TLSA

@@ -19,6 +19,7 @@ from mox.address import Path as SMTPPath
 from mox.address import parse_address
 from mox.config import load
 from mox.dns import Answer, Status
+from mox.dns.answer import ExtendedError
 from mox.queue.services import Services
 from mox.queue.worker import deliver
 from mox.serving.context import Context
@@ -84,6 +85,7 @@ class Names:
     authentic: bool = False
     insecure: set[str] = field(default_factory=set)
     trusts_ad: bool = True
+    extended_error: ExtendedError | None = None  # of broken names
 
     def query(self, name: str, rdtype: str, timeout_s: float | None = None) -> Answer:
         self.queries.append((name, rdtype))
@@ -95,7 +97,7 @@ class Names:
                 break
             name = alias[0].rstrip(".")
         if name in self.broken:
-            return Answer(Status.TEMPORARY, error="broken")
+            return Answer(Status.TEMPORARY, error="broken", extended_error=self.extended_error)
         texts = self.records.get((name, rdtype))
         if texts is not None:
             found = tuple(from_text("IN", rdtype, text) for text in texts)

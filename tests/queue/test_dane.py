@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mox.dns.answer import ExtendedError
 from mox.tlsio.identity import Identity
 from tests.queue.tlsworld import (
     DOMAIN,
@@ -136,6 +137,31 @@ def test_tlsa_lookup_that_fails_puts_the_host_off(world: World) -> None:
     results = world.results(3)
     assert counts(results[H1]) == ("tlsa", 0, 1)
     assert details(results[H1]) == ["tlsa-invalid dns-lookup"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "where", "problem"),
+    [
+        (f"_25._tcp.{H1}", H1, "dnssec-invalid dns-extended-error-6-DNSSEC-Bogus"),
+        (H1, H1, "validation-failure dns-extended-error-6-DNSSEC-Bogus"),
+        (H1, DOMAIN, "validation-failure dns-extended-error-6-DNSSEC-Bogus"),
+        (DOMAIN, DOMAIN, "validation-failure dns-extended-error-6-DNSSEC-Bogus"),
+    ],
+)
+def test_records_that_do_not_validate_are_told(
+    world: World, broken: str, where: str, problem: str
+) -> None:
+    world.servers({"identity": good()})
+    site = world.site()
+    site.names.broken.add(broken)
+    site.names.extended_error = ExtendedError(6)
+    site.submit(f"you@{DOMAIN}")
+    site.start()
+    site.until_attempted()
+    assert world.taken == []
+    record = world.results(1 if broken == DOMAIN else 2)[where]
+    assert details(record) == [problem]
+    assert counts(record)[1:] == (0, 1)
 
 
 def test_alias_has_its_records_at_the_end_of_it(world: World) -> None:
