@@ -11,35 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import Server, eventually
+from tests.support.server import Server, eventually, running
 
 pytestmark = pytest.mark.e2e
-
-FILTER = """\
-		Domain: localhost
-		AutomaticJunkFlags:
-			Enabled: true
-			JunkMailboxRegexp: ^(junk|spam)
-			NeutralMailboxRegexp: ^(inbox|rejects)
-		JunkFilter:
-			Threshold: 0.95
-			Params:
-				Onegrams: true
-				MaxPower: 0.01
-				TopWords: 10
-				IgnoreWords: 0.1
-				RareWords: 2
-"""
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "mox")
-    server.init()
-    server.edit("domains.conf", "\t\tDomain: localhost\n", FILTER)
-    server.start()
-    yield server
-    server.stop()
+    with running(tmp_path / "mox") as server:
+        yield server
 
 
 def deliver(server: Server, text: str) -> None:
