@@ -36,9 +36,11 @@ READ_ONLY = b"READ-ONLY"
 READ_WRITE = b"READ-WRITE"
 SERVERBUG = b"SERVERBUG"
 TOOBIG = b"TOOBIG"
+TOOFEW = b"TOOFEW"
 TRYCREATE = b"TRYCREATE"
 UNAVAILABLE = b"UNAVAILABLE"
 UNKNOWN_CTE = b"UNKNOWN-CTE"
+UIDREQUIRED = b"UIDREQUIRED"
 USEATTR = b"USEATTR"
 
 
@@ -70,6 +72,14 @@ def modified(numbers: Sequence[int]) -> bytes:
 
 def highestmodseq(modseq: int) -> bytes:
     return b"HIGHESTMODSEQ %d" % modseq
+
+
+def inprogress(tag: str, done: int, goal: int) -> bytes:
+    """How far a command is (RFC 9585 §4.1); 0 for what is not known."""
+    # The tag must not end the response code.
+    quoted = b"NIL" if "]" in tag else b'"' + tag.encode("ascii") + b'"'
+    numbers = b"%d %s" % (done, b"%d" % goal if goal else b"NIL") if done else b"NIL NIL"
+    return b"INPROGRESS (" + quoted + b" " + numbers + b")"
 
 
 def metadata_longentries(octets: int) -> bytes:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
+from mox.imap import searchkeys
 from mox.imap.acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from mox.imap.fetchatt import FetchAttribute
 from mox.imap.metadata import Entries, GetMetadata, SetMetadata
@@ -28,6 +29,7 @@ from mox.imap.searchcommands import Sort as Sort
 from mox.imap.searchcommands import Thread as Thread
 from mox.imap.searchcommands import Window
 from mox.imap.sequence import SequenceSet
+from mox.imap.uidbatches import UidBatches
 
 # ---- any state ---------------------------------------------------------------------------------
 
@@ -401,6 +403,7 @@ Command = (
     | GetQuota
     | GetQuotaRoot
     | SetQuota
+    | UidBatches
     | Notify
     | GetMetadata
     | SetMetadata
@@ -423,6 +426,15 @@ Command = (
     | Copy
     | Move
 )
+
+
+def uses_numbers(command: Command) -> bool:
+    """Whether the command, or its answer, has message sequence numbers (RFC 9586 §3.1)."""
+    uid = getattr(command, "uid", None)
+    if uid is not None and not isinstance(command, Expunge) and not uid:
+        return True
+    key = getattr(command, "key", None)
+    return key is not None and searchkeys.uses_numbers(key)
 
 
 def label(command: Command) -> str:

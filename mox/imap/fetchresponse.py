@@ -25,6 +25,11 @@ def fetch(number: int, items: Sequence[bytes]) -> bytes:
     return b"* %d FETCH (" % number + b" ".join(items) + b")\r\n"
 
 
+def uidfetch(value: int, items: Sequence[bytes]) -> bytes:
+    """The same for a uid, once UIDONLY is enabled (RFC 9586 §3.3)."""
+    return b"* %d UIDFETCH (" % value + b" ".join(items) + b")\r\n"
+
+
 def fetch_start(number: int) -> bytes:
     """Give the beginning, for answers sent in pieces; fetch_end() closes them."""
     return b"* %d FETCH (" % number

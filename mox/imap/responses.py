@@ -195,6 +195,16 @@ def _words(start: bytes, *words: str) -> bytes:
     return b" ".join([start, *(strings.astring(word.encode("utf-8")) for word in words)])
 
 
+def uidbatches(tag: str, ranges: Sequence[tuple[int, int]]) -> bytes:
+    """The ranges of a UIDBATCHES command, highest first (RFC 10022 §3.1)."""
+    words = b",".join([b"%d:%d" % pair for pair in ranges])
+    return b'* UIDBATCHES (TAG "%s")%s%s\r\n' % (
+        tag.encode("ascii"),
+        b" " if ranges else b"",
+        words,
+    )
+
+
 # ---- search results ----------------------------------------------------------------------------
 
 

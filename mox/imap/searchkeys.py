@@ -227,6 +227,11 @@ def uses_modseq(key: SearchKey) -> bool:
     return any(isinstance(each, ModSeq) for each in walk(key))
 
 
+def uses_numbers(key: SearchKey) -> bool:
+    """Tell whether message sequence numbers occur; "$" is none."""
+    return any(isinstance(each, Numbers) and not each.numbers.saved for each in walk(key))
+
+
 def is_fuzzy(key: SearchKey) -> bool:
     """Tell whether FUZZY occurs: RELEVANCY makes sense then only."""
     return any(isinstance(each, Fuzzy) for each in walk(key))

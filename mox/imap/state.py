@@ -42,6 +42,7 @@ class Feature(Enum):
     CONDSTORE = "CONDSTORE"
     QRESYNC = "QRESYNC"
     METADATA = "METADATA"
+    UIDONLY = "UIDONLY"
 
 
 _ANY = ("CAPABILITY", "NOOP", "LOGOUT", "ID")
@@ -65,7 +66,7 @@ _AUTHENTICATED = (
 )
 _SELECTED = (
     *("CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "SEARCH", "FETCH", "STORE", "COPY", "MOVE"),
-    *("SORT", "THREAD", "CANCELUPDATE", "REPLACE"),
+    *("SORT", "THREAD", "CANCELUPDATE", "REPLACE", "UIDBATCHES"),
 )
 
 # RFC 9051 §6: commands, by the `name` of their class, that each state allows.
@@ -161,6 +162,11 @@ class Session:
     @property
     def condstore(self) -> bool:
         return Feature.CONDSTORE in self._enabled
+
+    @property
+    def uidonly(self) -> bool:
+        """Whether message sequence numbers are not used (RFC 9586)."""
+        return Feature.UIDONLY in self._enabled
 
     @property
     def metadata(self) -> bool:

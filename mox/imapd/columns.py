@@ -63,7 +63,8 @@ class _Dates(dict[tuple[int, int], bytes]):
 class Columns:
     """The lines of a FETCH for messages of one mailbox, as far as the index has the items.
 
-    `end` closes each line; b"" when more items follow.
+    `end` closes each line; b"" when more items follow. `verb` is UIDFETCH where the numbers are
+    uids (RFC 9586 §3.3).
     """
 
     __slots__ = (
@@ -91,6 +92,7 @@ class Columns:
         end: bytes,
         utf8: bool,
         pace: Pace,
+        verb: bytes = b"FETCH",
     ) -> None:
         self._account = account
         self._mailbox_id = mailbox_id
@@ -100,7 +102,9 @@ class Columns:
         self._dates = _Dates()
         self._utf8 = utf8
         self._pace = pace
-        self._format = b"* %d FETCH (" + b" ".join([self._item(item) for item in items]) + end
+        self._format = (
+            b"* %d " + verb + b" (" + b" ".join([self._item(item) for item in items]) + end
+        )
         self.needs_overview = not _OVERVIEW.isdisjoint(items)
         self.is_large = not _LARGE.isdisjoint(items)
 

@@ -85,7 +85,7 @@ class _Fetch:
         self._account: Account = account_of(session)
         self._view: View = view_of(session)
         self._since = command.changed_since
-        self._uid = command.uid
+        self._uidonly = session.state.uidonly
         self._set = command.messages
         self._items = _with_implied(session, command)
         self._octet_items = [item for item in self._items if needs_octets(item)]
@@ -134,6 +134,7 @@ class _Fetch:
             end=b"" if self._octet_items else b")\r\n",
             utf8=self._session.state.utf8,
             pace=pace,
+            verb=b"UIDFETCH" if self._uidonly else b"FETCH",
         )
         size = _OVERVIEW_BLOCK if columns.is_large else _BLOCK
         if self._octet_items:
@@ -153,11 +154,14 @@ class _Fetch:
 
     def _after_since(self, block: Block) -> tuple[Sequence[int], list[MessageTuple]]:
         since = self._since
+        numbers = block.numbers
+        if self._uidonly:
+            numbers = [message[M_UID] for message in block.messages]
         if since is None:
-            return block.numbers, block.messages
+            return numbers, block.messages
         rows = [
             (number, message)
-            for number, message in zip(block.numbers, block.messages, strict=True)
+            for number, message in zip(numbers, block.messages, strict=True)
             if message[M_MODSEQ] > since
         ]
         return [number for number, _ in rows], [message for _, message in rows]
@@ -226,8 +230,11 @@ class _Fetch:
         }
         parts = [known.get(item) or b"".join(render(message, item)) for item in self._index_items]
         parts += [b"".join(pieces) for pieces in self._rendered(message, self._octet_items)]
-        number = self._view.sequence_of(uid)
-        self._session.write(fetchresponse.fetch(number, parts), "data")
+        if self._uidonly:
+            line = fetchresponse.uidfetch(uid, parts)
+        else:
+            line = fetchresponse.fetch(self._view.sequence_of(uid), parts)
+        self._session.write(line, "data")
 
     def _mark(self, messages: list[MessageTuple]) -> tuple[list[MessageTuple], dict[int, bytes]]:
         r"""Set \Seen where it is missing; the new records, and what to add to their responses.
@@ -267,7 +274,9 @@ def _with_implied(session: Session, command: commands.Fetch) -> list[FetchAttrib
     if wants_modseq and Plain.MODSEQ not in items:
         items.append(Plain.MODSEQ)
     # RFC 9051 §6.4.9: UID FETCH tells the uid whether asked or not.
-    if (command.uid or session.state.qresync) and Plain.UID not in items:
+    # RFC 9586 §3.3: UIDFETCH begins with it.
+    tells_uid = (command.uid or session.state.qresync) and not session.state.uidonly
+    if tells_uid and Plain.UID not in items:
         items.insert(0, Plain.UID)
     return items
 

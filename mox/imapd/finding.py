@@ -63,11 +63,19 @@ _LAYOUT = Layout(
 class Finder:
     """One search being carried out in one mailbox."""
 
-    def __init__(self, account: Account, view: View, key: SearchKey, *, rev2: bool) -> None:
+    def __init__(
+        self,
+        account: Account,
+        view: View,
+        key: SearchKey,
+        *,
+        rev2: bool,
+        pace: Pace | None = None,
+    ) -> None:
         self._account = account
         self._view = view
         self._key = key
-        self.pace = Pace()
+        self.pace = pace or Pace()
         self.plan: Plan = compile_search(
             key,
             SearchView(

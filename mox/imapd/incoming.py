@@ -225,6 +225,9 @@ class Incoming:
 
 def _find(session: Session, replaced: Replaced) -> tuple[MailboxId, int]:
     """The mailbox and uid of the message that a REPLACE is about. Raises Refusal."""
+    if session.state.uidonly and not replaced.uid:
+        # RFC 9586 §3.1
+        raise bad("UIDONLY is enabled: no sequence numbers", codes.UIDREQUIRED)
     view = writable_view(session)
     uids = view.uids
     if replaced.number == STAR and uids:

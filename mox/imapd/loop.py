@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Never, cast
 
 from mox import metrics
 from mox.imap import codes, responses
-from mox.imap.commands import Command, Fetch, Idle, Search, Sort, Store, Thread, label
+from mox.imap.commands import Command, Fetch, Idle, Search, Sort, Store, Thread, label, uses_numbers
 from mox.imap.events import (
     AppendStart,
     BadCharset,
@@ -196,6 +196,9 @@ def _run(session: Session, command: Command) -> Done | None:
     """Carry out a command; None: it goes on (IDLE)."""
     if not session.state.allows(command.name):
         raise wrong_state()
+    if session.state.uidonly and uses_numbers(command):
+        # RFC 9586 §3.1
+        raise bad("UIDONLY is enabled: no sequence numbers", codes.UIDREQUIRED)
     if isinstance(command, Idle):
         idling.begin_idle(session, command.tag)
         return None

@@ -61,7 +61,7 @@ def _check(session: Session, command: MultiSearch) -> None:
 
 
 def _search(session: Session, view: View, key: SearchKey, command: MultiSearch) -> None:
-    finder = finder_in(session, view, key)
+    finder = finder_in(session, view, key, command.tag)
     messages = find(finder, command.returns, command.window)
     uids = [message[M_UID] for message in messages]
     if SearchReturn.SAVE in command.returns:

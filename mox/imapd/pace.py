@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import gevent
 
@@ -11,14 +12,20 @@ _TURN_S = 0.003
 
 
 class Pace:
-    """Call it within a long loop, where nothing must stay as it is."""
+    """Call it within a long loop, where nothing must stay as it is.
 
-    __slots__ = ("_since",)
+    `tell` is called after each turn of the others; it may wait.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_since", "_tell")
+
+    def __init__(self, tell: Callable[[], None] | None = None) -> None:
         self._since = time.monotonic()
+        self._tell = tell
 
     def __call__(self) -> None:
         if time.monotonic() - self._since > _TURN_S:
             gevent.sleep(0)
+            if self._tell is not None:
+                self._tell()
             self._since = time.monotonic()

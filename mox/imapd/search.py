@@ -21,6 +21,8 @@ from mox.imapd.contexts import check_tag, keep_updated
 from mox.imapd.filters import without_filters
 from mox.imapd.finding import Finder
 from mox.imapd.ordering import conversations, sorted_messages
+from mox.imapd.pace import Pace
+from mox.imapd.progress import Progress
 from mox.imapd.selected import account_of, view_of
 from mox.store.model import M_MODSEQ, M_UID
 
@@ -40,7 +42,7 @@ def cmd_search(session: Session, command: Search) -> Done:
     if returns is None and session.state.rev2:
         # RFC 9051 §6.4.4: IMAP4rev2 answers with ESEARCH, as if ALL had been asked for.
         returns = frozenset({SearchReturn.ALL})
-    finder = finder_in(session, view, key)
+    finder = finder_in(session, view, key, command.tag)
     messages = _saving(view, returns, lambda: find(finder, returns, command.window))
     _respond(session, view, command, returns, finder, messages, responses.search)
     if returns is not None and SearchReturn.UPDATE in returns:
@@ -50,7 +52,7 @@ def cmd_search(session: Session, command: Search) -> Done:
 
 def cmd_sort(session: Session, command: Sort) -> Done:
     view, key = _begin(session, command)
-    finder = finder_in(session, view, key)
+    finder = finder_in(session, view, key, command.tag)
     account = account_of(session)
     messages = _saving(
         view,
@@ -67,7 +69,7 @@ def cmd_sort(session: Session, command: Sort) -> Done:
 
 def cmd_thread(session: Session, command: Thread) -> Done:
     view, key = _begin(session, command)
-    finder = finder_in(session, view, key)
+    finder = finder_in(session, view, key, command.tag)
     messages = finder.messages()
     uids = [message[M_UID] for message in messages]
     numbers = uids if command.uid else numbers_of(view, uids)
@@ -88,8 +90,10 @@ def _begin(session: Session, command: Search | Sort | Thread) -> tuple[View, Sea
     return view, key
 
 
-def finder_in(session: Session, view: View, key: SearchKey) -> Finder:
-    return Finder(account_of(session), view, key, rev2=session.state.rev2)
+def finder_in(session: Session, view: View, key: SearchKey, tag: str) -> Finder:
+    """A search for the command `tag`, whose client hears that it goes on."""
+    pace = Pace(Progress(session, tag))
+    return Finder(account_of(session), view, key, rev2=session.state.rev2, pace=pace)
 
 
 def find(finder: Finder, returns: Returns | None, window: Window | None) -> list[MessageTuple]:

@@ -9,17 +9,19 @@ from mox.imap.commands import Fetch
 from mox.imap.fetchatt import Plain
 from mox.imap.sequence import STAR, SequenceSet
 from mox.imap.state import Feature
-from mox.imapd.answer import Done, bad, no_such_mailbox
+from mox.imap.uidbatches import MIN_SIZE, batches
+from mox.imapd.answer import Done, Refusal, bad, no_such_mailbox
 from mox.imapd.describe import list_line
 from mox.imapd.fetch import fetch_messages
 from mox.imapd.objectids import mailbox_id
-from mox.imapd.selected import account_of, known_uids, view_of
+from mox.imapd.selected import account_of, view_of
+from mox.imapd.transfer import expunge_deleted
 from mox.imapd.updates import flags_lines
 from mox.imapd.view import View
 from mox.store.model import M_FLAGS, M_UID, Flag, Mailbox, MailboxId
 
 if TYPE_CHECKING:
-    from mox.imap import commands
+    from mox.imap import commands, uidbatches
     from mox.imapd.session import Session
     from mox.store.account import Account
 
@@ -30,6 +32,9 @@ def cmd_select(session: Session, command: commands.Select) -> Done:
     if command.qresync is not None and not session.state.qresync:
         # RFC 7162 §3.2.5
         raise bad("QRESYNC is not enabled")
+    if session.state.uidonly and command.qresync is not None and command.qresync.numbers:
+        # RFC 9586 §3.1
+        raise bad("UIDONLY is enabled: no sequence numbers", codes.UIDREQUIRED)
     account = account_of(session)
     if session.view is not None:
         session.deselect()
@@ -76,7 +81,8 @@ def _describe(session: Session, account: Account, view: View, mailbox: Mailbox) 
     lines = [*flags_lines(view), responses.exists(view.exists)]
     if not session.state.rev2:
         lines.append(responses.recent(view.recent))
-        unseen = _first_unseen(account, view, mailbox)
+        # RFC 9586 §3.2: the code has a sequence number.
+        unseen = 0 if session.state.uidonly else _first_unseen(account, view, mailbox)
         if unseen:
             lines.append(responses.untagged("OK", "first unseen", codes.unseen(unseen)))
     lines.append(responses.untagged("OK", "uids are valid", codes.uidvalidity(view.uidvalidity)))
@@ -116,14 +122,13 @@ def _resynchronise(session: Session, tag: str, known: commands.Qresync) -> None:
     )
 
 
-def cmd_close(session: Session, _: commands.Close) -> Done:
+def cmd_close(session: Session, command: commands.Close) -> Done:
     """RFC 9051 §6.4.1: removes messages with \\Deleted without telling, then leaves."""
     view = session.view
     assert view is not None, "checked by the command loop"
     modseq = 0
     if not view.read_only and not view.gone:
-        account = account_of(session)
-        modseq = account.expunge(view.mailbox_id, known_uids(session, view)).modseq
+        modseq = expunge_deleted(session, view, command.tag)
     qresync = session.state.qresync
     session.deselect()
     # RFC 7162 §3.2.7
@@ -138,3 +143,14 @@ def cmd_unselect(session: Session, _: commands.Unselect) -> Done:
 def cmd_check(_session: Session, _: commands.Check) -> Done:
     """RFC 3501 §6.4.1: nothing is pending here, everything told is durable."""
     return Done("check done")
+
+
+def cmd_uidbatches(session: Session, command: uidbatches.UidBatches) -> Done:
+    """RFC 10022 §3.1: cut the mailbox into batches for later commands."""
+    if command.size < MIN_SIZE:
+        raise Refusal(f"batches have at least {MIN_SIZE} messages", codes.TOOFEW)
+    if command.chosen is not None and command.chosen[0] > command.chosen[1]:
+        raise bad("the first batch is after the last one", codes.CLIENTBUG)
+    ranges = batches(view_of(session).uids, command.size, command.chosen)
+    session.write(responses.uidbatches(command.tag, ranges))
+    return Done("uidbatches done")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Never
 
-from mox.imap import acl, commands, notify
+from mox.imap import acl, commands, notify, uidbatches
 from mox.imap import metadata as metadatacommands
 from mox.imapd import (
     any_state,
@@ -45,6 +45,7 @@ HANDLERS: dict[type[commands.Command], Callable[[Session, Never], Done]] = {
     commands.SetQuota: authenticated.cmd_setquota,
     commands.Compress: authenticated.cmd_compress,
     commands.Unauthenticate: authenticated.cmd_unauthenticate,
+    uidbatches.UidBatches: selecting.cmd_uidbatches,
     notify.Notify: notifying.cmd_notify,
     metadatacommands.GetMetadata: metadata.cmd_getmetadata,
     metadatacommands.SetMetadata: metadata.cmd_setmetadata,

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from mox.imapd.feed import Feed
     from mox.imapd.view import View
 
-# Form of a kept line: whether it shows MODSEQ and \Recent.
+# Form of a kept line: whether it shows MODSEQ and \Recent, and is for UIDONLY.
 _WITH_MODSEQ = 1
 _WITH_RECENT = 2
+_UIDONLY = 4
 
 
 @dataclass(slots=True)
@@ -92,7 +93,7 @@ def known_updates(
         lines += keyword_lines(view, feed)
     _hold(view, news)
     if expunge:
-        lines += expunge_lines(view, qresync=state.qresync)
+        lines += expunge_lines(view, vanished=state.qresync or state.uidonly)
     if news.gone:
         return lines
     told = _changed(view, feed, news.changed, since) if flags else []
@@ -168,15 +169,15 @@ def _hold(view: View, news: News) -> None:
         view.hold(view.uids[start:stop])
 
 
-def expunge_lines(view: View, *, qresync: bool) -> list[bytes]:
+def expunge_lines(view: View, *, vanished: bool) -> list[bytes]:
     """Tell what is gone, and take it out of the view."""
     if not view.held:
         return []
     gone = sorted(view.held)
     numbers = view.remove(gone)
     view.held = ()
-    if qresync:
-        # RFC 7162 §3.2.10: once QRESYNC is enabled, VANISHED replaces EXPUNGE.
+    if vanished:
+        # RFC 7162 §3.2.10, RFC 9586 §3.5: VANISHED replaces EXPUNGE.
         return [responses.vanished(ranges_of(gone))]
     return [responses.expunge(number) for number in numbers]
 
@@ -210,6 +211,8 @@ def _flag_lines(
         if number and message[M_UID] not in view.held:
             recent = not state.rev2 and message[M_UID] >= view.recent_from
             form = (_WITH_MODSEQ if state.condstore else 0) | (_WITH_RECENT if recent else 0)
+            if state.uidonly:
+                form, number = form | _UIDONLY, message[M_UID]
             lines.append(b"* %d %b" % (number, _flag_line(view, feed, message, form)))
     return lines
 
@@ -222,7 +225,10 @@ def _flag_line(view: View, feed: Feed, message: MessageTuple, form: int) -> byte
         flags = view.flag_texts[key | (RECENT if form & _WITH_RECENT else 0)]
         # RFC 7162 §3.2: once CONDSTORE is enabled every FETCH that tells of flags has MODSEQ.
         modseq = b" MODSEQ (%d)" % message[M_MODSEQ] if form & _WITH_MODSEQ else b""
-        line = b"FETCH (UID %d FLAGS %b%b)\r\n" % (uid, flags, modseq)
+        if form & _UIDONLY:
+            line = b"UIDFETCH (FLAGS %b%b)\r\n" % (flags, modseq)
+        else:
+            line = b"FETCH (UID %d FLAGS %b%b)\r\n" % (uid, flags, modseq)
         feed.keep_line(view.mailbox_id, uid, form, line)
     return line
 

@@ -72,6 +72,7 @@ COMMANDS: dict[str, Callable[[Cursor, str], Command]] = {
     "STORE": selected.store,
     "COPY": selected.copy,
     "MOVE": selected.move,
+    "UIDBATCHES": selected.uidbatches,
     "UID": selected.uid_command,
 }
 

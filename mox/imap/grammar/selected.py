@@ -24,6 +24,7 @@ from mox.imap.grammar.mailbox import mailbox
 from mox.imap.grammar.searching import read_window, search, sort, thread
 from mox.imap.grammar.sequence_set import sequence_set
 from mox.imap.searchcommands import Window
+from mox.imap.uidbatches import UidBatches
 
 _STORE_ITEM = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?![^ ])", re.IGNORECASE)
 
@@ -162,3 +163,14 @@ def uid_command(cursor: Cursor, tag: str) -> Command:
             return Expunge(tag, sequence_set(cursor))
         case _:
             cursor.fail("unknown command after UID")
+
+
+# RFC 10022 §4: uidbatches = "UIDBATCHES" SP nz-number [SP nz-number ":" nz-number]
+def uidbatches(cursor: Cursor, tag: str) -> UidBatches:
+    cursor.space()
+    size = cursor.nz_number()
+    if not cursor.more():
+        return UidBatches(tag, size)
+    first = cursor.nz_number()
+    cursor.take(b":")
+    return UidBatches(tag, size, (first, cursor.nz_number()))
