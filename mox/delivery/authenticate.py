@@ -19,7 +19,7 @@ from mox import metrics
 from mox.address import Domain, Path
 from mox.delivery.headers import Headers
 from mox.mailauth import arc, dkim, iprev, spf
-from mox.mailauth.content import SignedContent
+from mox.mailauth.content import LONG_BODY_OCTETS, SignedContent
 from mox.mailauth.dmarcauthor import author_domains, evaluate_authors
 from mox.mailauth.dnsbl import DNSBLResult, DNSBLStatus, ZonesInUse, lookup
 from mox.mailauth.results import (
@@ -138,7 +138,7 @@ class Checks:
 
     def _signatures(self, spool: Spool) -> tuple[tuple[DKIMResult, ...], ARCResult]:
         stored = spool.stored()
-        if spool.is_large:
+        if spool.size > LONG_BODY_OCTETS:
             content = self._pool.apply(SignedContent, (stored,))
         else:
             content = SignedContent(stored)

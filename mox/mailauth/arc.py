@@ -19,15 +19,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from mox.address import Domain
 from mox.mailauth.canonical import Canonicalization, canonical_field
 from mox.mailauth.content import Data, Run, SignedContent, run_here
-from mox.mailauth.dkim import signed_data
 from mox.mailauth.keyrecord import LOOKUP_BUDGET_S, FoundKey, KeyProblem, Keys
 from mox.mailauth.results import ARCResult, ARCStatus
 from mox.mailauth.signature import (
     MAX_FIELD_OCTETS,
     Signature,
     check_key,
+    header_digest,
     is_signed,
-    is_signed_digest,
     key_name,
     parse_algorithm,
     parse_base64,
@@ -225,7 +224,8 @@ def _oldest_pass(content: SignedContent, chain: list[_Set], keys: Keys, run: Run
 def _check_message(content: SignedContent, each: _Set, keys: Keys, run: Run) -> None:
     signature = each.message
     found = _key(keys, signature.key_name, signature.algorithm)
-    if not is_signed(found, signature.signature, signed_data(content, each.message_at, signature)):
+    digest = header_digest(content, each.message_at, signature, run)
+    if not is_signed(found, signature.signature, digest):
         raise _Broken("signature does not fit the header fields")
     content.prepare([signature.wanted_hash], run)
     if content.body_hash(signature.wanted_hash) != signature.body_hash:
@@ -243,7 +243,7 @@ def _check_seals(content: SignedContent, chain: list[_Set], keys: Keys) -> None:
         own = covered.copy()
         own.update(canonical_field(without_signature(content.fields[each.seal_at]), relaxed))
         found = _key(keys, key_name(each.seal.selector, each.seal.sdid), each.seal.algorithm)
-        if not is_signed_digest(found, each.seal.signature, own.digest()):
+        if not is_signed(found, each.seal.signature, own.digest()):
             raise _Broken(f"seal {instance} does not fit")
         covered.update(content.canonical(each.seal_at, relaxed))
 

@@ -1,14 +1,15 @@
 """A message as signatures see it: header fields, each once in canonical form, and body hashes.
 
 One object serves all signatures of a message, of DKIM and of ARC, so that nothing is canonicalised
-or hashed twice. The body's hashes are the only long work; `BodyHashes.work` does it, which may run
-in a native thread: hashing gives the interpreter free for other threads after each piece.
+or hashed twice. Hashing is the only long work: where it may be long it is handed to a `Run` of the
+caller's, which may use a native thread. Each piece that is hashed gives the interpreter free for
+other threads.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from mmap import mmap
 from typing import Final
@@ -19,8 +20,9 @@ from mox.message.limits import LIMITS
 
 Data = bytes | mmap
 
-# From this size on the body is hashed through `run`. Below, it takes a few milliseconds at most.
+# From these sizes on hashing is done through `run`. Below, it takes a few milliseconds at most.
 LONG_BODY_OCTETS: Final = 1 << 18
+LONG_HEADER_OCTETS: Final = 1 << 17
 _PIECE_OCTETS: Final = 1 << 16
 # Splitting takes about 1 µs a line; nothing but an attack has a header like this.
 _MAX_HEADER_LINES: Final = 50_000
@@ -90,10 +92,9 @@ class SignedContent:
             self._canonical[key] = found
         return found
 
-    def selected(self, names: Iterable[bytes], algorithm: Canonicalization) -> bytes:
-        """Return the fields that an h= tag lists (lower case), canonical, in its order."""
+    def selected(self, names: Iterable[bytes], algorithm: Canonicalization) -> Iterator[bytes]:
+        """Give the fields that an h= tag lists (lower case), canonical, in its order."""
         left: dict[bytes, list[int]] = {}
-        parts = []
         for name in names:
             indices = left.get(name)
             if indices is None:
@@ -101,8 +102,30 @@ class SignedContent:
             # RFC 6376 §5.4.2: the last field with the name first, then upwards; a name without a
             # field left adds nothing.
             if indices:
-                parts.append(self.canonical(indices.pop(), algorithm))
-        return b"".join(parts)
+                yield self.canonical(indices.pop(), algorithm)
+
+    def header_digest(
+        self,
+        names: Iterable[bytes],
+        algorithm: Canonicalization,
+        last: bytes,
+        *,
+        hash_name: str = "sha256",
+        run: Run = run_here,
+    ) -> bytes:
+        """Return the digest of selected fields and of what follows them.
+
+        A long header goes through `run`: ten signatures may each cover all of it.
+        """
+        digest = hashlib.new(hash_name, usedforsecurity=False)
+
+        def work() -> None:
+            for field in self.selected(names, algorithm):
+                digest.update(field)
+            digest.update(last)
+
+        (run if self.body_start > LONG_HEADER_OCTETS else run_here)(work)
+        return digest.digest()
 
     def body_hash(self, wanted: BodyHash) -> bytes:
         """Return a digest, from those that `prepare` made or made now."""

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from mox.address import AddressError, Domain, parse_domain
-from mox.mailauth.canonical import canonical_field
 from mox.mailauth.content import Data, Run, SignedContent, run_here
 from mox.mailauth.keyrecord import LOOKUP_BUDGET_S, FoundKey, KeyProblem, Keys
 from mox.mailauth.results import DKIMResult, DKIMStatus
@@ -26,12 +25,13 @@ from mox.mailauth.signature import (
     MAX_FIELD_OCTETS,
     Signature,
     check_key,
+    header_digest,
     is_signed,
     parse_signature,
     required,
 )
 from mox.mailauth.suffixes import is_public_suffix
-from mox.mailauth.tags import TagError, colon_list, parse_tags, without_signature, without_white
+from mox.mailauth.tags import TagError, colon_list, parse_tags, without_white
 
 if TYPE_CHECKING:
     from mox.dns import Resolver
@@ -84,15 +84,15 @@ def verify(
     """Evaluate the first MAX_SIGNATURES signatures of a message in stored form.
 
     `now` is in seconds since the epoch. Give a `SignedContent` when ARC is verified, too, or for
-    wire form. `run` is called with the hashing of a body of more than LONG_BODY_OCTETS, to do it
-    in a native thread (`BlockingPool.apply`); everything else is short. Look-ups are done one
-    after the other and take `budget_s` seconds at most. Never raises.
+    wire form. `run` is called with the hashing of long bodies and headers, to do it in a native
+    thread (`BlockingPool.apply`); everything else is short. Look-ups are done one after the other
+    and take `budget_s` seconds at most. Never raises.
     """
     content = message if isinstance(message, SignedContent) else SignedContent(message)
     keys = Keys(resolver, budget_s=budget_s, clock=clock)
     evaluations = [_begin(content, index, now) for index in content.indices(FIELD)[:MAX_SIGNATURES]]
     for evaluation in _open(evaluations):
-        _check_header(content, evaluation, keys)
+        _check_header(content, evaluation, keys, run)
     _check_bodies(content, evaluations, run)
     return tuple(evaluation.result for evaluation in evaluations)
 
@@ -215,7 +215,7 @@ def _check_policy(tags: dict[str, bytes], signature: Signature) -> None:
 # ---- what the key says
 
 
-def _check_header(content: SignedContent, evaluation: _Evaluation, keys: Keys) -> None:
+def _check_header(content: SignedContent, evaluation: _Evaluation, keys: Keys, run: Run) -> None:
     """Find the key and check the signature over the header fields."""
     signature = evaluation.signature
     assert signature is not None, "open evaluations have one"
@@ -233,14 +233,9 @@ def _check_header(content: SignedContent, evaluation: _Evaluation, keys: Keys) -
         status = DKIMStatus.TEMPERROR if e.is_temporary else DKIMStatus.PERMERROR
         evaluation.end(status, str(e))
         return
-    if not is_signed(found, signature.signature, signed_data(content, evaluation.index, signature)):
+    digest = header_digest(content, evaluation.index, signature, run)
+    if not is_signed(found, signature.signature, digest):
         evaluation.end(DKIMStatus.FAIL, "signature does not fit the header fields")
-
-
-def signed_data(content: SignedContent, index: int, signature: Signature) -> bytes:
-    """Return what a message signature at this place signs of the header (RFC 6376 §3.7)."""
-    own = canonical_field(without_signature(content.fields[index]), signature.header)
-    return content.selected(signature.names, signature.header) + own
 
 
 # ---- what the body says

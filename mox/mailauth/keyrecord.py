@@ -29,6 +29,8 @@ PublicKey = RSAPublicKey | Ed25519PublicKey
 MIN_RSA_BITS: Final = 1024
 # An RSA key of 16384 bits, beyond which OpenSSL refuses to verify, has 2800 octets in Base64.
 _MAX_RECORD_OCTETS: Final = 8192
+# Computing with one of 3000 bits takes 5 ms; 65537 is what everybody uses.
+_MAX_EXPONENT_BITS: Final = 64
 # All keys of one message together.
 LOOKUP_BUDGET_S: Final = 60.0
 
@@ -138,6 +140,8 @@ def _public_key(kind: str, encoded: bytes) -> PublicKey:
         raise KeyProblem("key is of another type than k= says")
     if key.key_size < MIN_RSA_BITS:
         raise KeyProblem(f"RSA key of {key.key_size} bits is too short")
+    if key.public_numbers().e.bit_length() > _MAX_EXPONENT_BITS:
+        raise KeyProblem("RSA key has an exponent that is too large")
     return key
 
 

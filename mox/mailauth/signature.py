@@ -7,7 +7,6 @@ for domains in other scripts.
 from __future__ import annotations
 
 import base64
-import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from mox.address import AddressError, Domain, parse_domain
-from mox.mailauth.canonical import Canonicalization
-from mox.mailauth.content import BodyHash
+from mox.mailauth.canonical import Canonicalization, canonical_field
+from mox.mailauth.content import BodyHash, Run, SignedContent
 from mox.mailauth.keyrecord import FoundKey, KeyProblem
-from mox.mailauth.tags import TagError, colon_list, without_white
+from mox.mailauth.tags import TagError, colon_list, without_signature, without_white
 
 # A field with an RSA-4096 signature and 100 header names has 3 kB.
 MAX_FIELD_OCTETS: Final = 8192
@@ -187,13 +186,15 @@ def check_key(found: FoundKey, algorithm: str) -> None:
         raise KeyProblem("key is not for mail")
 
 
-def is_signed(found: FoundKey, signature: bytes, data: bytes) -> bool:
-    """Tell whether the signature over the data was made with the key's other half."""
-    return is_signed_digest(found, signature, hashlib.sha256(data).digest())
+def header_digest(content: SignedContent, index: int, signature: Signature, run: Run) -> bytes:
+    """Return the digest of what a message signature at this place signs of the header."""
+    # RFC 6376 §3.7: the selected fields, then the signature's own with empty b= and without CRLF.
+    own = canonical_field(without_signature(content.fields[index]), signature.header)
+    return content.header_digest(signature.names, signature.header, own, run=run)
 
 
-def is_signed_digest(found: FoundKey, signature: bytes, digest: bytes) -> bool:
-    """Like `is_signed`, for the SHA-256 digest of the data."""
+def is_signed(found: FoundKey, signature: bytes, digest: bytes) -> bool:
+    """Tell whether the signature of this SHA-256 digest was made with the key's other half."""
     key = found.record.key
     try:
         if isinstance(key, Ed25519PublicKey):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -324,11 +327,17 @@ def test_short_rsa_key_is_refused() -> None:
     assert "too short" in result.problem
 
 
+def test_rsa_key_that_is_slow_on_purpose_is_refused() -> None:
+    modulus = rsa_key().public_key().public_numbers().n
+    slow = RSAPublicNumbers((1 << 2040) + 1, modulus).public_key()
+    octets = slow.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    text = f"v=DKIM1; p={base64.b64encode(octets).decode()}"
+    result = only(handmade(key=rsa_key()), text)
+    assert result.status is DKIMStatus.PERMERROR
+    assert "exponent" in result.problem
+
+
 def test_rsa_key_without_its_wrapping_is_read() -> None:
-    import base64
-
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     key = rsa_key()
     octets = key.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
     text = f"v=DKIM1; p={base64.b64encode(octets).decode()}"
