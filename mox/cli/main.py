@@ -27,6 +27,9 @@ MODULES = (
     "mox.cli.dkim",
     "mox.cli.dmarc",
     "mox.cli.dnsbl",
+    "mox.cli.dane",
+    "mox.cli.mtasts",
+    "mox.cli.tlsrpt",
     "mox.cli.general",
 )
 

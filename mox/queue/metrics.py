@@ -31,6 +31,12 @@ DESTINATIONS_AUTHENTIC = metrics.counter(
 DANE_REQUIRED = metrics.counter(
     "mox_queue_destination_dane_required_total", "Mail hosts that have TLSA records."
 )
+DANE_VERIFIED = metrics.counter(
+    "mox_dane_verify_total", "Certificate chains that were compared with TLSA records."
+)
+DANE_MISMATCHES = metrics.counter(
+    "mox_dane_verify_errors_total", "Certificate chains that no TLSA record matched."
+)
 DANE_UNVERIFIED = metrics.counter(
     "mox_queue_destination_dane_starttlsunverified_total",
     "Mail hosts whose TLSA records cannot be used: TLS, but whoever it is.",

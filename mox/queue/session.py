@@ -229,6 +229,10 @@ class Session:
         assert verification is not None, "of a client's session"
         when = datetime.fromtimestamp(self.setup.now, UTC)
         self.checked = handshake.check(self.setup.tls, verification, chain, when)
+        if self.setup.tls.tlsa:
+            metrics.DANE_VERIFIED.inc()
+            if self.checked.record is None:
+                metrics.DANE_MISMATCHES.inc()
         if self.checked.failure:
             # RFC 3463 §3.8: 7.5, cryptographic failure.
             verdict = Verdict(secode="7.5", error=f"TLS: {self.checked.failure}")

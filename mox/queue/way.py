@@ -9,16 +9,16 @@ from typing import Final, assert_never
 
 from mox.address import parse_domain
 from mox.config.transport import SMTPAuth
-from mox.dns import Accepts, MailHosts, Status, mail_hosts
+from mox.dns import Accepts, MailHosts, mail_hosts
 from mox.dns.answer import ExtendedError
-from mox.dns.mail import Addresses, host_addresses
+from mox.dns.mail import host_addresses
 from mox.errors import MoxError
 from mox.queue.nexthop import Direct, OurOwnPort, Smarthost
 from mox.queue.services import Services
 from mox.queue.verdict import Verdict
 from mox.tlspolicy.policy import OPPORTUNISTIC, TLSPolicy
 from mox.tlspolicy.report import Problem, ResultType
-from mox.tlspolicy.tlsa import Destination, MailHost
+from mox.tlspolicy.tlsa import Destination, MailHost, mail_host
 
 IP = IPv4Address | IPv6Address
 
@@ -172,7 +172,7 @@ def _host(services: Services, host: str) -> Host:
         error = f"{host} has no address: {found.error or found.status.value}"
         problem = _dnssec_problem(found.extended_error)
         raise Unroutable(Verdict(secode="4.3", error=error), problem)
-    return Host(found.addresses, _names(services, host, found))
+    return Host(found.addresses, mail_host(services.resolver, host, found))
 
 
 def _dnssec_problem(extended: ExtendedError | None) -> Problem | None:
@@ -183,16 +183,6 @@ def _dnssec_problem(extended: ExtendedError | None) -> Problem | None:
 
 def _unknown(host: str) -> MailHost:
     return MailHost(host, host, authentic=False)
-
-
-def _names(services: Services, host: str, found: Addresses) -> MailHost:
-    expanded = found.expanded or host
-    alias_authentic = False
-    if not found.authentic and expanded != host and services.resolver.trusts_ad:
-        # RFC 7672 §2.2.2: what the alias points to says nothing about the alias.
-        alias = services.resolver.query(host, "CNAME")
-        alias_authentic = alias.status is Status.OK and alias.authentic
-    return MailHost(host, expanded, found.authentic, alias_authentic)
 
 
 def _allowed(hop: Direct, host: Host) -> Host:

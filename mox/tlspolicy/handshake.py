@@ -18,6 +18,7 @@ from mox.tlspolicy import dane
 from mox.tlspolicy.decision import Ignored
 from mox.tlspolicy.policy import TLSPolicy
 from mox.tlspolicy.report import Problem, ResultType, reason_text
+from mox.tlspolicy.tlsa import TLSA
 
 _ALERT = re.compile(r"(?:sslv3|tlsv1|tlsv13|ssl/tls) alert (.+)")
 # RFC 8446 §6, RFC 5246 §7.2, in the order of their numbers; the names are OpenSSL's.
@@ -74,12 +75,14 @@ class Checked:
     failure: why the connection must not be used, "" for nothing.
     domain_problems: with the public authorities, for the recipient's domain, always evaluated.
     host_problems: with TLSA records, for the host. ignored: only because the policy is lenient.
+    record: the TLSA record that matched, if the policy has any.
     """
 
     failure: str = ""
     domain_problems: tuple[Problem, ...] = ()
     host_problems: tuple[Problem, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    record: TLSA | None = None
 
 
 def check(
@@ -92,19 +95,21 @@ def check(
     failures: list[str] = []
     ignored: list[Ignored] = []
     host_problems: tuple[Problem, ...] = ()
+    record = None
     if policy.verify and not verification.ok:
         failures.append(str(verification))
         ignored.append(Ignored.PKIX)
     if policy.tlsa:
         result = dane.verify(policy.tlsa, chain, policy.names, now)
+        record = result.record
         if not result.ok:
             failures.append(str(result))
             ignored.append(Ignored.DANE)
             host_problems = (_of_dane(result),)
     domain_problems = tuple(_of_pkix(*failure) for failure in verification.failures)
     if policy.lenient:
-        return Checked("", domain_problems, host_problems, tuple(ignored))
-    return Checked("; ".join(failures), domain_problems, host_problems)
+        return Checked("", domain_problems, host_problems, tuple(ignored), record)
+    return Checked("; ".join(failures), domain_problems, host_problems, (), record)
 
 
 def _of_pkix(failure: VerifyFailure, text: str) -> Problem:

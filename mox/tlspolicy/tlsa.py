@@ -14,8 +14,9 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from mox.dns import Answer, Status
+from mox.dns import Answer, Resolver, Status
 from mox.dns.answer import ExtendedError
+from mox.dns.mail import Addresses
 
 Query = Callable[[str, str], Answer]
 
@@ -135,6 +136,17 @@ class TLSALookup:
 
 
 NO_TLSA: Final = TLSALookup()
+
+
+def mail_host(resolver: Resolver, name: str, found: Addresses) -> MailHost:
+    """Return what the look-up of a host's addresses says about its name."""
+    expanded = found.expanded or name
+    alias_authentic = False
+    if not found.authentic and expanded != name and resolver.trusts_ad:
+        # RFC 7672 §2.2.2: what the alias points to says nothing about the alias.
+        alias = resolver.query(name, "CNAME")
+        alias_authentic = alias.status is Status.OK and alias.authentic
+    return MailHost(name, expanded, found.authentic, alias_authentic)
 
 
 def base_domains(destination: Destination, host: MailHost) -> tuple[str, ...]:
