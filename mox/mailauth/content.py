@@ -23,7 +23,7 @@ Data = bytes | mmap
 # From these sizes on hashing is done through `run`. Below, it takes a few milliseconds at most.
 LONG_BODY_OCTETS: Final = 1 << 18
 LONG_HEADER_OCTETS: Final = 1 << 17
-_PIECE_OCTETS: Final = 1 << 16
+_PIECE_OCTETS: Final = 1 << 15
 # Splitting takes about 1 µs a line; nothing but an attack has a header like this.
 _MAX_HEADER_LINES: Final = 50_000
 

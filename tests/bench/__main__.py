@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.bench import junk, scenarios
+from tests.bench import junk, scenarios, signatures
 from tests.support.server import Server
 
 
@@ -25,6 +25,7 @@ def main() -> None:
     try:
         junk.quality(1_000 if args.quick else 6_000)
         junk.cost(directory / "junk", 500 if args.quick else 3_000)
+        signatures.measure(args.quick)
         scenarios.startup(server)
         scenarios.smtp_in(server, args.quick)
         scenarios.append(server, args.quick)

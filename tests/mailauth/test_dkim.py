@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mox.mailauth import dkim
-from mox.mailauth.content import LONG_BODY_OCTETS, SignedContent
+from mox.mailauth.content import LONG_BODY_OCTETS, LONG_HEADER_OCTETS, SignedContent
 from mox.mailauth.results import DKIMResult, DKIMStatus
 from tests.mailauth.dkimkeys import ED25519, MESSAGE, NOW, KeyZone, Texts, handmade, record, rsa_key
 
@@ -460,6 +460,18 @@ def test_long_body_is_hashed_through_run_and_short_one_is_not() -> None:
     assert [r.status for r in results] == ["pass", "pass"]
     assert calls == [1]
     assert dkim.verify(KeyZone(OURS), handmade(), NOW, run=run)[0].status == "pass"
+    assert calls == [1]
+
+
+def test_long_header_is_hashed_through_run() -> None:
+    calls: list[int] = []
+
+    def run(work: Callable[[], None]) -> None:
+        calls.append(1)
+        work()
+
+    message = handmade(message=b"X: " + b"x" * LONG_HEADER_OCTETS + b"\n" + MESSAGE)
+    assert dkim.verify(KeyZone(OURS), message, NOW, run=run)[0].status == "pass"
     assert calls == [1]
 
 
