@@ -39,6 +39,7 @@ setup(
         "pyOpenSSL>=26.4",
         "pyspf>=2.0.14",
         "setproctitle>=1.3.8",
+        "zstandard>=0.25",
     ],
     extras_require={
         "dev": [

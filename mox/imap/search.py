@@ -52,6 +52,7 @@ from mox.imap.sequence import Range, SequenceSet, merge_ranges, ranges_of
 MAX_UID = 0xFFFFFFFF
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY_S = 86400
+_OCTET = 0xFF
 
 Message = tuple[int, ...]
 M = TypeVar("M", bound=Message)
@@ -115,12 +116,16 @@ _COST_BODY = 50
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A compiled key: exactly one of `constant`, `quick` and `deep` is set."""
+    """A compiled key: exactly one of `constant`, `quick` and `deep` is set.
+
+    table: says the same as `quick` for each value of the octet of flags, if it looks at no more.
+    """
 
     constant: bool | None = None
     quick: Quick | None = None
     deep: Deep | None = None
     cost: int = 1
+    table: bytes | None = None
 
 
 _ALWAYS = _Test(constant=True)
@@ -132,12 +137,14 @@ class Plan:
     """A compiled program.
 
     Only uids in `ranges` can match. Of those, a message matches when `quick` (None: always) and
-    `deep` (None: no texts are needed) say so.
+    `deep` (None: no texts are needed) say so. `table`: what `quick` says for each value of the
+    octet of flags, when it looks at nothing else; None otherwise.
     """
 
     ranges: list[Range]
     quick: Quick | None = None
     deep: Deep | None = None
+    table: bytes | None = None
     scores: tuple[Callable[[MessageText], int], ...] = ()  # of the fuzzy text keys
 
     def find(self, messages: Iterable[M], text: Callable[[M], MessageText]) -> Iterator[M]:
@@ -173,7 +180,7 @@ def compile_search(key: SearchKey, view: View) -> Plan:
     deep = _all([test for test in rest if test.deep is not None])
     if quick.constant is False:
         return Plan([])
-    return Plan(ranges, quick.quick, deep.deep, tuple(compiler.scores))
+    return Plan(ranges, quick.quick, deep.deep, quick.table, tuple(compiler.scores))
 
 
 def _intersection(first: list[Range], second: list[Range]) -> list[Range]:
@@ -268,7 +275,12 @@ class _Compiler:
         if not bit:
             at, bit = self._layout.keywords, self._keyword_bits.get(flag, 0)
         # No message can have a keyword that the mailbox does not know.
-        return _Test(quick=lambda message: message[at] & bit != 0) if bit else _NEVER
+        if not bit:
+            return _NEVER
+        table: bytes | None = None
+        if at == self._layout.flags and bit <= _OCTET:
+            table = bytes([value & bit != 0 for value in range(_OCTET + 1)])
+        return _Test(quick=lambda message: message[at] & bit != 0, table=table)
 
     def _received(self, comparison: Comparison, day: int) -> _Test:
         at, zone = self._layout.received, self._layout.zone
@@ -371,7 +383,8 @@ def _negated(test: _Test) -> _Test:
         return _NEVER if test.constant else _ALWAYS
     if test.quick is not None:
         quick = test.quick
-        return _Test(quick=lambda message: not quick(message), cost=test.cost)
+        table = None if test.table is None else bytes([1 - value for value in test.table])
+        return _Test(quick=lambda message: not quick(message), cost=test.cost, table=table)
     deep = _as_deep(test)
     return _Test(deep=lambda message, texts: not deep(message, texts), cost=test.cost)
 
@@ -396,8 +409,17 @@ def _joined(tests: list[_Test], *, decisive: bool) -> _Test:
     cost = sum(test.cost for test in tests)
     quicks = [test.quick for test in tests if test.quick is not None]
     if len(quicks) == len(tests):
-        return _Test(quick=_join_quick(quicks, decisive), cost=cost)
+        table = _join_tables([test.table for test in tests], decisive)
+        return _Test(quick=_join_quick(quicks, decisive), cost=cost, table=table)
     return _Test(deep=_join_deep([_as_deep(test) for test in tests], decisive), cost=cost)
+
+
+def _join_tables(tables: list[bytes | None], decisive: bool) -> bytes | None:
+    known = [table for table in tables if table is not None]
+    if len(known) < len(tables):
+        return None
+    join = any if decisive else all
+    return bytes([join(values) for values in zip(*known, strict=True)])
 
 
 def _join_quick(quicks: list[Quick], decisive: bool) -> Quick:

@@ -8,7 +8,7 @@ newest message last. Never recursive, and a hostile set of references costs a bo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mox.imap.searchcommands import Algorithm
 
@@ -16,9 +16,8 @@ from mox.imap.searchcommands import Algorithm
 _MAX_ANCESTORS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """What threading needs of a message."""
+class Mail(NamedTuple):
+    """What threading needs of a message. There may be 100,000 of them: a tuple is made fast."""
 
     number: int  # to be shown
     sent: int  # seconds

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from mox.imap.search import Layout, Plan, compile_search
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from mox.imapd.searchtext import StoredText
     from mox.imapd.view import View
     from mox.store.account import Account
-    from mox.store.model import MessageTuple
+    from mox.store.model import FlagColumn, MessageTuple
 
 _BLOCK = 2000
 # With texts to look at, so that what is kept of them need not be held for all at once.
@@ -93,6 +94,40 @@ class Finder:
         self._filter: OverviewFilter | None = None
         if self.plan.deep is not None:
             self._filter = OverviewFilter.of(account, view.mailbox_id, key, self.pace)
+
+    def by_flags(self, *, uid: bool) -> Sequence[int] | None:
+        """All matches as uids or sequence numbers, when flags and sets alone decide; else None.
+
+        Looks at the octets of flags of the whole mailbox at once; the view keeps them until
+        something changes.
+        """
+        plan, view = self.plan, self._view
+        if plan.deep is not None or (plan.quick is not None and plan.table is None):
+            return None
+        column = self._column()
+        if column is None:
+            return None
+        found = array("I")
+        for start, stop in self._slices:
+            values: Sequence[int] = view.uids[start:stop] if uid else range(start + 1, stop + 1)
+            if plan.table is not None:
+                hits = column.flags[start:stop].translate(plan.table)
+                count = hits.count(1)
+                if count < len(hits):
+                    found.extend(compress(values, hits) if count else ())
+                    continue
+            if len(values) == view.exists:
+                return values
+            found.extend(values)
+        return found
+
+    def _column(self) -> FlagColumn | None:
+        """The flags of the view's messages; None when the mailbox has other messages than it."""
+        view = self._view
+        column = view.flag_column
+        if column is None or column.modseq != self._account.mailbox_modseq(view.mailbox_id):
+            column = view.flag_column = self._account.flag_column(view.mailbox_id)
+        return column if column is not None and column.uids == view.uids else None
 
     def messages(self) -> list[MessageTuple]:
         """All that match, ascending."""

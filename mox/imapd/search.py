@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 
 Returns = frozenset[SearchReturn]
 
+# Options whose answer needs the numbers of the messages only.
+_PLAIN = frozenset(SearchReturn) - {
+    SearchReturn.SAVE,
+    SearchReturn.UPDATE,
+    SearchReturn.RELEVANCY,
+}
+
 
 def cmd_search(session: Session, command: Search) -> Done:
     view, key = _begin(session, command)
@@ -43,6 +50,11 @@ def cmd_search(session: Session, command: Search) -> Done:
         # RFC 9051 §6.4.4: IMAP4rev2 answers with ESEARCH, as if ALL had been asked for.
         returns = frozenset({SearchReturn.ALL})
     finder = finder_in(session, view, key, command.tag)
+    if not uses_modseq(key) and (returns is None or returns <= _PLAIN):
+        numbers = finder.by_flags(uid=command.uid)
+        if numbers is not None:
+            _write(session, command, returns, numbers, responses.search)
+            return Done("search done")
     messages = _saving(view, returns, lambda: find(finder, returns, command.window))
     _respond(session, view, command, returns, finder, messages, responses.search)
     if returns is not None and SearchReturn.UPDATE in returns:
@@ -139,12 +151,26 @@ def _respond(
     modseq: int | None = None
     if uses_modseq(command.key):
         modseq = max([message[M_MODSEQ] for message in messages], default=0)
+    relevancy: Sequence[int] | None = None
+    if returns is not None and SearchReturn.RELEVANCY in returns:
+        relevancy = finder.relevancies(messages)
+    if returns is not None and SearchReturn.SAVE in returns:
+        view.saved = array("I", saved(returns, uids, command.window))
+    _write(session, command, returns, numbers, classic, modseq, relevancy)
+
+
+def _write(
+    session: Session,
+    command: Search | Sort,
+    returns: Returns | None,
+    numbers: Sequence[int],
+    classic: Callable[[Sequence[int], int | None], bytes],
+    modseq: int | None = None,
+    relevancy: Sequence[int] | None = None,
+) -> None:
     if returns is None:
         session.write(classic(numbers, modseq))
         return
-    relevancy = finder.relevancies(messages) if SearchReturn.RELEVANCY in returns else None
-    if SearchReturn.SAVE in returns:
-        view.saved = array("I", saved(returns, uids, command.window))
     result = summary(returns, numbers, modseq, command.window, relevancy)
     if result is not None:
         session.write(responses.esearch(command.tag, result, uid=command.uid))
@@ -153,4 +179,6 @@ def _respond(
 def numbers_of(view: View, uids: Sequence[int]) -> Sequence[int]:
     """Sequence numbers of uids of the view, in the same order."""
     known = view.uids
+    if len(uids) == len(known) and array("I", uids) == known:
+        return range(1, len(known) + 1)
     return [bisect_left(known, uid) + 1 for uid in uids]

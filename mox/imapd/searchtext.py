@@ -10,16 +10,15 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
-from mox.imap.searchkeys import And, Header, SearchKey, SentDate, walk
+from mox.imap.searchkeys import And, Body, Header, SearchKey, SentDate, Text, walk
 from mox.message.dates import calendar_day
 from mox.message.searchable import Searchable
 from mox.store.errors import MessageGone
 from mox.store.model import M_EMAIL_ID, M_UID
-from mox.store.texts import keep_texts, pack_text, read_searchable, texts, unpack_text
+from mox.store.texts import Unpacker, keep_texts, pack_text, read_searchable, texts
 
 if TYPE_CHECKING:
     from mox.imapd.pace import Pace
-    from mox.message import Summary
     from mox.store.account import Account
     from mox.store.model import MailboxId, MessageTuple
 
@@ -31,38 +30,63 @@ _KEEP_AT_ONCE = 100
 class Shelf:
     """Texts of one mailbox's messages: from the text index, else from their files."""
 
-    __slots__ = ("_account", "_dated", "_entries", "_mailbox_id", "_pace", "_read", "_summaries")
+    __slots__ = (
+        "_account",
+        "_dates",
+        "_entries",
+        "_is_dated",
+        "_mailbox_id",
+        "_pace",
+        "_read",
+        "_seen",
+        "_unpack",
+    )
 
     def __init__(self, account: Account, mailbox_id: MailboxId, key: SearchKey, pace: Pace) -> None:
         self._account = account
         self._mailbox_id = mailbox_id
         self._pace = pace
-        self._dated = any(isinstance(each, SentDate) for each in walk(key))
+        kinds = {type(each) for each in walk(key)}
+        self._is_dated = SentDate in kinds
+        self._seen: set[int] | None = set() if kinds & {Header, Body, Text} else None
         self._entries: dict[int, bytes] = {}
-        self._summaries: dict[int, Summary] = {}
+        self._dates: dict[int, date | None] = {}
         self._read: dict[int, bytes] = {}
+        self._unpack = Unpacker().unpack
 
     def fetch(self, messages: list[MessageTuple]) -> None:
-        """Make ready what is kept of these messages."""
-        distinct = {message[M_EMAIL_ID]: message for message in messages}
-        self._entries = texts(self._account, list(distinct))
-        if self._dated:
-            found = self._account.summaries(self._mailbox_id, list(distinct.values()), self._pace)
-            self._summaries = dict(zip(distinct, found, strict=True))
+        """Make ready what is kept of these messages; of copies of earlier ones it is decided."""
+        if self._seen is not None:
+            news = {message[M_EMAIL_ID] for message in messages} - self._seen
+            self._seen |= news
+            self._entries = texts(self._account, list(news)) if news else {}
+        if self._is_dated:
+            self._fetch_dates(messages)
+
+    def _fetch_dates(self, messages: list[MessageTuple]) -> None:
+        dates = self._dates
+        distinct = {m[M_EMAIL_ID]: m for m in messages if m[M_EMAIL_ID] not in dates}
+        if not distinct:
+            return
+        found = self._account.summaries(self._mailbox_id, list(distinct.values()), self._pace)
+        for email_id, summary in zip(distinct, found, strict=True):
+            sent = summary.sent
+            dates[email_id] = None if sent is None else calendar_day(sent, summary.zone)
 
     def open(self, message: MessageTuple) -> StoredText:
         return StoredText(self, message)
 
     def sent_date(self, message: MessageTuple) -> date | None:
-        summary = self._summaries[message[M_EMAIL_ID]]
-        return None if summary.sent is None else calendar_day(summary.sent, summary.zone)
+        return self._dates[message[M_EMAIL_ID]]
 
     def texts_of(self, message: MessageTuple) -> Searchable:
         """The texts; a message that is gone has none."""
         self._pace()
         email_id = message[M_EMAIL_ID]
         entry = self._entries.get(email_id)
-        if entry is not None and (found := unpack_text(entry)) is not None:
+        if entry is None:
+            entry = texts(self._account, [email_id]).get(email_id)
+        if entry is not None and (found := self._unpack(entry)) is not None:
             return found
         try:
             found = read_searchable(self._account, self._mailbox_id, message)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from mox.imapd.flagtext import FlagTexts
-from mox.store.model import MailboxId
+from mox.store.model import FlagColumn, MailboxId
 
 if TYPE_CHECKING:
     from mox.imapd.contexts import Context
@@ -35,10 +35,12 @@ class View:
     own: modseqs of this session's own changes, which it does not hear of again.
     saved: uids of the last SEARCH RETURN (SAVE).
     contexts: searches whose results are kept up to date.
+    flag_column: flags as a search has read them.
     """
 
     __slots__ = (
         "contexts",
+        "flag_column",
         "gone",
         "held",
         "keywords",
@@ -74,6 +76,7 @@ class View:
         self.own: list[int] = []
         self.saved: array[int] = array("I")
         self.contexts: list[Context] = []
+        self.flag_column: FlagColumn | None = None
         self.gone = False  # the mailbox was deleted
         self.texts: FlagTexts | None = None
         self.watch: Cancellable | None = None  # of the mailbox's directory, for other programs
@@ -152,6 +155,7 @@ class View:
     def shrink(self) -> None:
         """Drop what can be made again: the session is going to idle."""
         self.texts = None
+        self.flag_column = None
 
 
 def _contains(uids: Sequence[int], uid: int) -> bool:

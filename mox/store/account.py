@@ -29,6 +29,7 @@ from mox.store.model import (
     Copied,
     Expunged,
     Flag,
+    FlagColumn,
     FlagOp,
     Mailbox,
     MailboxId,
@@ -99,6 +100,14 @@ class Account:
 
     def uids(self, mailbox_id: MailboxId) -> array[int]:
         return self._reader.uids(mailbox_id)
+
+    def flag_column(self, mailbox_id: MailboxId) -> FlagColumn | None:
+        return self._reader.flag_column(mailbox_id)
+
+    def mailbox_modseq(self, mailbox_id: MailboxId) -> int:
+        """HIGHESTMODSEQ of a mailbox, 0 when there is no such mailbox."""
+        state = self._reader.mailbox_state(mailbox_id)
+        return 0 if state is None else int(state.modseq)
 
     def scan(
         self, mailbox_id: MailboxId, first: int = 1, last: int = MAX_UID

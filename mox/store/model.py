@@ -7,6 +7,7 @@ is a `Flag` because Maildir has a letter for it (P, "passed").
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, IntFlag
 from typing import TYPE_CHECKING, NewType
@@ -58,6 +59,15 @@ M_SIZE = 7  # RFC822.SIZE: octets in wire form
 M_FLAGS = 8
 M_ZONE = 9  # of INTERNALDATE, minutes east of UTC
 FLAG_MASK = 0x3FFF
+
+
+@dataclass(frozen=True, slots=True)
+class FlagColumn:
+    """The system flags of a mailbox's messages, an octet for each, as of HIGHESTMODSEQ `modseq`."""
+
+    modseq: int
+    uids: array[int]  # ascending
+    flags: bytes
 
 
 class Mailbox(msgspec.Struct, frozen=True, kw_only=True):

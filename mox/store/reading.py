@@ -14,6 +14,7 @@ from mox.store.errors import HistoryLost
 from mox.store.model import (
     MAX_UID,
     Change,
+    FlagColumn,
     Mailbox,
     MailboxId,
     MessageTuple,
@@ -186,6 +187,20 @@ class Reader:
         result = array("I", words[2 :: KEYED_MESSAGE.size // 4].tolist())
         result.byteswap()
         return result
+
+    def flag_column(self, mailbox_id: int) -> FlagColumn | None:
+        """The system flags of all messages; None when there is no such mailbox."""
+        key = KEY_AM.pack(self.id, mailbox_id)
+        with self._env.begin() as txn, txn.cursor(db=self._dbs.message) as cursor:
+            value = lookup(txn, self._dbs.mailbox_state, key)
+            if value is None:
+                return None
+            block = cursor.getmulti([key], True, records.MESSAGE.size, True)
+        octets = memoryview(block).cast("B")
+        uids = array("I", octets.cast("I")[2 :: KEYED_MESSAGE.size // 4].tolist())
+        uids.byteswap()
+        flags = bytes(octets[records.FLAGS_AT :: KEYED_MESSAGE.size])
+        return FlagColumn(MailboxState(value).modseq, uids, flags)
 
     def scan(self, mailbox_id: int, first: int = 1, last: int = MAX_UID) -> Iterable[MessageTuple]:
         """The records of uids first to last, ascending (indexes: model.M_*).

@@ -28,6 +28,9 @@ MESSAGE: Final = struct.Struct(">IQQqqQQIHh4x")
 # The same with the 8-octet key before it, as cursor.getmulti(keyfixed=True) hands them out.
 KEYED_MESSAGE: Final = struct.Struct(">8xIQQqqQQIHh4x")
 
+# Where the octet with the system flags is in that.
+FLAGS_AT: Final = 65
+
 # Bit of M_FLAGS: the file's lines end in CRLF already (dropped in by another program).
 FILE_IS_WIRE: Final = 0x8000
 # Bit of M_FLAGS: there is an origin.Origin for the message.

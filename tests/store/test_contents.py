@@ -10,7 +10,7 @@ from mox.store.account import Account
 from mox.store.model import M_EMAIL_ID, M_THREAD_ID, Flag, FlagOp, MailboxId, MessageTuple, Target
 from mox.store.reindex import reindex_account
 from mox.store.spool import Spool
-from mox.store.texts import MAX_OCTETS, Backlog, pack_text, read_searchable, texts, unpack_text
+from mox.store.texts import MAX_OCTETS, Backlog, Unpacker, pack_text, read_searchable, texts
 
 MakeSpool = Callable[..., Spool]
 NOW = (1_700_000_000, 60)
@@ -146,7 +146,7 @@ def test_the_text_index_holds_what_the_file_says(store: Store, spool: MakeSpool)
     for uid in (1, 2):
         message = record(account, inbox, uid)
         (entry,) = texts(account, [message[M_EMAIL_ID]]).values()
-        assert unpack_text(entry) == read_searchable(account, inbox, message)
+        assert Unpacker().unpack(entry) == read_searchable(account, inbox, message)
 
 
 def test_copies_share_a_text(store: Store, spool: MakeSpool) -> None:
@@ -185,8 +185,14 @@ def test_a_file_that_is_being_renamed_is_found(store: Store, spool: MakeSpool) -
 
 def test_texts_that_are_too_large_are_left_to_the_file() -> None:
     found = searchable(b"\n" + b"x" * (MAX_OCTETS + 1), wire=False)
-    assert unpack_text(pack_text(found)) is None
+    assert Unpacker().unpack(pack_text(found)) is None
     assert len(pack_text(found)) == 1
+
+
+def test_damaged_texts_are_left_to_the_file() -> None:
+    entry = pack_text(searchable(b"Subject: x\n\ntext\n", wire=False))
+    assert Unpacker().unpack(entry[:-3]) is None
+    assert Unpacker().unpack(b"?" + entry) is None
 
 
 # ---- forgetting
