@@ -24,7 +24,7 @@ class Foreign:
     """What is to be asked about a message of another server.
 
     spf: the result, when a second recipient asked for it already. is_exempt: the client is a
-    program on the machine of a localserve instance; DNS is not asked about it.
+    program near a localserve instance; DNS is not asked about it.
     """
 
     checks: Checks

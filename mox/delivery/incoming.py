@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from mox.delivery import rejects, replies, special
 from mox.delivery.arrival import Arrival, Foreign, Result
-from mox.delivery.authenticate import Client, of_this_machine
+from mox.delivery.authenticate import Client, of_program_under_test
 from mox.delivery.facts import MessageFacts
 from mox.delivery.headers import Headers
 from mox.delivery.plans import Plan, Planner
@@ -87,7 +87,7 @@ def _authenticated(arrival: Arrival, foreign: Foreign, facts: MessageFacts) -> M
     client = Client.of(arrival.received, arrival.reverse_path)
     found: Authentication
     if foreign.is_exempt:
-        found = of_this_machine(client)
+        found = of_program_under_test(client)
     else:
         found = foreign.checks.authenticate(client, arrival.spool, facts.headers, foreign.spf)
     # After the signatures have been verified: they may be for such a field.

@@ -88,8 +88,8 @@ class Incoming:
 
     @property
     def _is_exempt(self) -> bool:
-        """A localserve instance does not ask DNS about clients on its own machine."""
-        return self._ctx.localserve and self._link.conn.remote_ip.is_loopback
+        """A localserve instance does not ask DNS about programs here or in the same network."""
+        return self._ctx.localserve and self._link.conn.remote_ip.is_private
 
     def rcpt(self, transaction: Transaction[Recipient], event: RcptTo) -> Reply | None:
         # RFC 5321 §4.5.5: notifications go to one sender.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import gevent
 import gevent.socket
@@ -153,6 +153,12 @@ RESOLVER = FakeResolver(
 )
 
 
+class Questions(Protocol):
+    """What answers questions about names: a table, or a resolver."""
+
+    def query(self, name: str, rdtype: str, timeout_s: float | None = None) -> Answer: ...
+
+
 class Site:
     """A running worker with all three services."""
 
@@ -169,6 +175,8 @@ class Site:
         loglevel: str = "error",
         signers: Mapping[str, tuple[Signer, ...]] | None = None,
         delay: str = "0s",
+        dynamic: str = DYNAMIC,
+        resolver: Questions = RESOLVER,
     ) -> None:
         self.directory = directory
         (directory / "data").mkdir(exist_ok=True)
@@ -188,7 +196,7 @@ class Site:
             tls=str(certificate is not None).lower(),
         )
         (directory / "mox.conf").write_text(static)
-        (directory / "domains.conf").write_text(DYNAMIC)
+        (directory / "domains.conf").write_text(dynamic)
         loaded = load(directory / "mox.conf", check_files=False)
         self.config: Config = replace(loaded, signers=signers or {})
         self.has_tls = certificate is not None
@@ -203,7 +211,7 @@ class Site:
             certificates=Certificates.load(self.config) if certificate else None,
         )
         self._clients = Group()
-        self._server = gevent.spawn(serve_clients, self.ctx, RESOLVER)
+        self._server = gevent.spawn(serve_clients, self.ctx, resolver)
 
     def set_password(self, account: str = "mjl") -> None:
         self.ctx.store.account(account).set_credentials(make_credentials(PASSWORD))
@@ -211,8 +219,10 @@ class Site:
     def port(self, service: str = "smtp") -> int:
         return self._listens[service].port
 
-    def connect(self, service: str = "smtp", *, hello: bool = True) -> Client:
-        client = Client(self.port(service), tls=service == "submissions")
+    def connect(
+        self, service: str = "smtp", *, hello: bool = True, source: str = "127.0.0.1"
+    ) -> Client:
+        client = Client(self.port(service), tls=service == "submissions", source=source)
         assert client.reply()[0] == 220
         if hello:
             assert client.say("EHLO remote.example")[0] == 250
@@ -270,8 +280,10 @@ def unverified() -> ssl.SSLContext:
 class Client:
     """A raw SMTP client: sends what it is told, reads one reply at a time."""
 
-    def __init__(self, port: int, *, tls: bool = False) -> None:
-        self.sock = gevent.socket.create_connection(("127.0.0.1", port), timeout=10)
+    def __init__(self, port: int, *, tls: bool = False, source: str = "127.0.0.1") -> None:
+        self.sock = gevent.socket.create_connection(
+            ("127.0.0.1", port), timeout=10, source_address=(source, 0)
+        )
         if tls:
             self.sock = unverified().wrap_socket(self.sock)
         self._data = b""
