@@ -28,15 +28,19 @@ class Signed:
     kinds: tuple[str, ...] = ()
 
 
-def signed(config: Config, content: SignedContent, author: Address) -> Signed:
+def signed(
+    config: Config, content: SignedContent, author: Address, *, held_until: float = 0.0
+) -> Signed:
     """Sign a message with all selectors of its author's domain; nothing when there are none.
 
+    `held_until` is when it is to be sent, in seconds since the epoch, if that is later.
     Hashes the body at once: call it on a thread when the message is long.
     """
     signers = signers_for(config, author.domain)
     if not signers:
         return Signed()
-    fields = sign(signers, content, _canonical(config, author), time.time())
+    author = _canonical(config, author)
+    fields = sign(signers, content, author, time.time(), held_until=held_until)
     return Signed(fields, tuple(signer.kind for signer in signers) if fields else ())
 
 

@@ -214,14 +214,16 @@ def _prefix(config: Config, message: Submitted, content: _Content) -> tuple[byte
     if not headers.count(b"date"):
         before += field("Date", format_date(facts.when))
     after = _authentication_results(message, smtputf8=content.smtputf8)
-    signatures = _signatures(config, content, before + after)
+    signatures = _signatures(config, content, before + after, message.not_before)
     return before + signatures.fields + after, new_id, signatures
 
 
-def _signatures(config: Config, content: _Content, prefix: bytes) -> Signed:
+def _signatures(config: Config, content: _Content, prefix: bytes, not_before: float) -> Signed:
     author = content.headers.single_from()
     assert author is not None, "checked before"
-    return signed(config, SignedContent(content.stored, prefix=prefix), author)
+    signable = SignedContent(content.stored, prefix=prefix)
+    # RFC 4865: a message may be held for longer than signatures are valid.
+    return signed(config, signable, author, held_until=not_before)
 
 
 def _authentication_results(message: Submitted, *, smtputf8: bool) -> bytes:

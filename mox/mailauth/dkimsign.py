@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -59,23 +59,31 @@ def sign(
     author: Address,
     now: float,
     *,
+    held_until: float = 0.0,
     run: Run = run_here,
 ) -> bytes:
     """Return DKIM-Signature fields in wire form, b"" for a message without exactly one From.
 
-    `author` becomes i=: an address in the domain of the signers or below it. A long body is
-    hashed through `run`.
+    `author` becomes i=: an address in the domain of the signers or below it. A message that is
+    sent later has a signature that is valid as long after `held_until` as others are after `now`.
+    A long body is hashed through `run`.
     """
     # RFC 6376 §5.4 signs From; receivers distrust a message with two (RFC 5322 §3.6 forbids it).
     if content.count(b"from") != 1 or not content.is_header_complete:
         return b""
     content.prepare([BodyHash(signer.hash, signer.body) for signer in signers], run)
-    return b"".join(_field(signer, content, author, int(now)) for signer in signers)
+    times = _Times(int(now), int(max(now, held_until)))
+    return b"".join(_field(signer, content, author, times) for signer in signers)
 
 
-def _field(signer: Signer, content: SignedContent, author: Address, now: int) -> bytes:
+class _Times(NamedTuple):
+    signed: int
+    sent: int  # at the earliest
+
+
+def _field(signer: Signer, content: SignedContent, author: Address, times: _Times) -> bytes:
     names = signed_names(signer.names, content, seals=signer.seals)
-    head = _head(signer, content, author, names, now)
+    head = _head(signer, content, author, names, times)
     # RFC 6376 §3.7: the selected fields, then this one with empty b= and without last CRLF.
     digest = content.header_digest(
         [name.lower().encode() for name in names],
@@ -108,7 +116,7 @@ def signed_names(names: Sequence[str], content: SignedContent, *, seals: bool) -
 
 
 def _head(
-    signer: Signer, content: SignedContent, author: Address, names: list[str], now: int
+    signer: Signer, content: SignedContent, author: Address, names: list[str], times: _Times
 ) -> bytes:
     """Return the field up to and with `b=`."""
     body_hash = content.body_hash(BodyHash(signer.hash, signer.body))
@@ -119,9 +127,9 @@ def _head(
     lines.add(f"i={_identity(author)};", f"a={algorithm};")
     if (signer.header, signer.body) != (Canonicalization.SIMPLE, Canonicalization.SIMPLE):
         lines.add(f"c={signer.header}/{signer.body};")
-    lines.add(f"t={now};")
+    lines.add(f"t={times.signed};")
     if signer.expires_after_s:
-        lines.add(f"x={now + signer.expires_after_s};")
+        lines.add(f"x={times.sent + signer.expires_after_s};")
     lines.add_parts("h=", [f"{name}:" for name in names[:-1]] + [f"{names[-1]};"])
     lines.add(f"bh={base64.b64encode(body_hash).decode('ascii')};")
     return (lines.text + _FOLD + "b=").encode("ascii")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mox.mailauth import arc
 from mox.mailauth.content import SignedContent
@@ -88,6 +90,45 @@ def test_time_for_keys_is_limited() -> None:
     result = arc.verify(resolver, _THREE_HOPS, NOW, clock=lambda: next(times))
     assert result.status is ARCStatus.TEMPERROR
     assert resolver.asked == []
+
+
+_TAGS = st.lists(
+    st.tuples(
+        st.sampled_from(["i", "a", "b", "bh", "c", "cv", "d", "h", "s", "t", "x", "l"]),
+        st.one_of(
+            st.text(max_size=12),
+            st.sampled_from(
+                ["1", "2", "none", "pass", "rsa-sha256", "example.org", "AAAA", "from"]
+            ),
+        ),
+    ),
+    max_size=12,
+).map(lambda tags: ";".join(f"{name}={value}" for name, value in tags).encode())
+
+
+@given(st.lists(st.one_of(_TAGS, st.binary(max_size=40)), min_size=3, max_size=6))
+def test_no_fields_raise(values: list[bytes]) -> None:
+    names = (b"ARC-Seal", b"ARC-Message-Signature", b"ARC-Authentication-Results")
+    fields = [names[i % 3] + b": " + value for i, value in enumerate(values)]
+    result = arc.verify(KeyZone(_KEYS), b"\n".join(fields) + b"\nFrom: x\n\n", NOW)
+    assert result.status in (ARCStatus.FAIL, ARCStatus.NONE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (b"ARC-Seal: a=", b"ARC-Seal: h=from; a=", "h= in ARC-Seal"),
+        (b"ARC-Message-Signature: a=", b"ARC-Message-Signature: l=1; a=", "whole body"),
+        (b"ARC-Message-Signature: a=", b"ARC-Message-Signature: x=12346; a=", "expired"),
+        (b"ARC-Message-Signature: a=", b"ARC-Message-Signature: z=%b; a=" % (b"z" * 9000), "8192"),
+        (b"ARC-Seal: a=rsa-sha256", b"ARC-Seal: a=rsa-sha1", "rsa-sha1 is not accepted"),
+    ],
+)
+def test_what_no_chain_may_have(old: bytes, new: bytes, problem: str) -> None:
+    assert old in _THREE_HOPS
+    result = arc.verify(KeyZone(_KEYS), _THREE_HOPS.replace(old, new, 1), NOW)
+    assert result.status is ARCStatus.FAIL
+    assert problem in result.problem
 
 
 @pytest.mark.parametrize("at", range(0, len(_THREE_HOPS), 7))

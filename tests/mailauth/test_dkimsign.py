@@ -181,6 +181,13 @@ def test_signature_ends_when_configured() -> None:
     assert dkim.verify(zone, message, NOW + 101)[0].problem == "signature has expired"
 
 
+def test_time_that_a_message_is_held_does_not_count() -> None:
+    signer = replace(ED, expires_after_s=100)
+    for held_until, expires in ((0, NOW + 100), (NOW - 50, NOW + 100), (NOW + 500, NOW + 600)):
+        fields = sign([signer], SignedContent(MESSAGE), AUTHOR, NOW, held_until=held_until)
+        assert (tags_of(fields)["t"], tags_of(fields)["x"]) == (str(NOW), str(expires))
+
+
 def test_sealed_message_takes_no_other_field() -> None:
     message = signed(RSA)
     assert verify(b"Cc: x@example.net\n" + message) == ["signature does not fit the header fields"]

@@ -79,6 +79,21 @@ def test_long_message_is_signed_as_well(make_site: Callable[..., Site]) -> None:
         assert [status for status, _, _ in results_of(wire)] == ["pass", "pass"]
 
 
+def test_signature_of_a_held_message_is_valid_when_it_is_sent(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(signers={"example.org": SIGNERS[1:]})
+    site.set_password()
+    client = site.logged_in()
+    assert client.say("MAIL FROM:<mjl@example.org> HOLDFOR=864000")[0] == 250
+    assert client.say("RCPT TO:<a@remote.example>")[0] == 250
+    assert client.data(MESSAGE)[0] == 250
+    content = SignedContent(site.outgoing.wire(site.queued()[0]), wire=True)
+    for days, status in ((0, "pass"), (10, "pass"), (11, "permerror")):
+        [result] = dkim.verify(KeyZone(ZONE), content, time.time() + days * 86400)
+        assert result.status == status
+
+
 def test_domain_without_keys_sends_unsigned(make_site: Callable[..., Site]) -> None:
     site = make_site(signers={"other.example": SIGNERS})
     site.set_password()
