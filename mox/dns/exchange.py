@@ -40,7 +40,8 @@ _LENGTH: Final = struct.Struct(">H")
 _OPT: Final = struct.pack(">BHHIH", 0, dns.rdatatype.OPT, _PAYLOAD, 0, 0)
 # RFC 6840 §5.7: the AD bit in a query asks for it in the answer.
 _FLAGS: Final = dns.flags.RD | dns.flags.AD
-_RCODE: Final = 0x0F
+_OPCODE: Final = 0x7800
+_RCODE: Final = 0x000F
 _DECIDED: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
@@ -62,7 +63,7 @@ def ask(
     rdtype: dns.rdatatype.RdataType,
     timeout_s: float,
     clock: Callable[[], float] = time.monotonic,
-) -> dns.message.Message:
+) -> dns.message.QueryMessage:
     """Ask the servers in turn until one answers NOERROR or NXDOMAIN. Raises ExchangeFailed."""
     end = clock() + timeout_s
     try_s = _TRY_S
@@ -108,7 +109,7 @@ def _ask_one(
     rdtype: dns.rdatatype.RdataType,
     timeout_s: float,
     clock: Callable[[], float],
-) -> dns.message.Message:
+) -> dns.message.QueryMessage:
     # RFC 5452 §9: a random id and a port of its own for each question keep forgeries out.
     number = secrets.randbits(16)
     question = name.to_wire() + struct.pack(">HH", rdtype, dns.rdataclass.IN)  # type: ignore[operator]
@@ -180,7 +181,8 @@ def _is_answer(wire: bytes, query: bytes) -> bool:
     if len(wire) < _HEADER.size:
         return False
     id_, flags, questions, *_ = _HEADER.unpack_from(wire)
-    if id_ != _HEADER.unpack_from(query)[0] or not flags & dns.flags.QR:
+    # RFC 1035 §4.1.1: a response (QR) to a standard query (opcode 0).
+    if id_ != _HEADER.unpack_from(query)[0] or flags & (dns.flags.QR | _OPCODE) != dns.flags.QR:
         return False
     if not questions:
         # A server that failed may leave the question out.
@@ -189,10 +191,13 @@ def _is_answer(wire: bytes, query: bytes) -> bool:
     return questions == 1 and wire[_HEADER.size :][: len(asked)].lower() == asked.lower()
 
 
-def _parsed(wire: bytes) -> dns.message.Message:
+def _parsed(wire: bytes) -> dns.message.QueryMessage:
     if len(wire) > _MAX_OCTETS:
         raise _BadAnswer(f"answer of more than {_MAX_OCTETS} octets is too long")
     records = sum(_HEADER.unpack_from(wire)[3:])
     if records > _MAX_RECORDS:
         raise _BadAnswer(f"answer with {records} records is too long")
-    return dns.message.from_wire(wire, ignore_trailing=True)
+    message = dns.message.from_wire(wire, ignore_trailing=True)
+    # `_is_answer` has seen the opcode.
+    assert isinstance(message, dns.message.QueryMessage)
+    return message

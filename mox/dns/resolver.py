@@ -112,9 +112,9 @@ class Resolver:
         except dns.exception.DNSException as e:
             return Answer(Status.TEMPORARY, error=f"{name} {rdtype}: {e or type(e).__name__}")
 
-    def _answer(self, response: dns.message.Message) -> Answer:
+    def _answer(self, response: dns.message.QueryMessage) -> Answer:
         """Read a response; raises DNSException when its CNAMEs lead nowhere."""
-        chain = response.resolve_chaining()  # type: ignore[attr-defined]
+        chain = response.resolve_chaining()
         authentic = self.trusts_ad and bool(response.flags & dns.flags.AD)
         extended = extended_of(response) if response.options else None
         # RFC 2308 §5: of negative answers, the lesser of the SOA's TTL and its minimum field.
