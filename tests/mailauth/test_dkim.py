@@ -29,7 +29,15 @@ _RFC6376_RSA = (
     "KG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGj"
     "aNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB"
 )
+_GMAIL_RSA = (
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA1Kd87/UeJjenpabgbFwh+eBCsSTrqmwIYYvywlbhbqoo2Dym"
+    "ndFkbjOVIPIldNs/m40KF+yzMn1skyoxcTUGCQs8g3FgD2Ap3ZB5DekAo5wMmk4wimDO+U8QzI3SD07y2+07wlNWwIt8"
+    "svnxgdxGkVbbhzY8i+RQ9DpSVpPbF7ykQxtKXkv/ahW3KjViiAH+ghvvIhkx4xYSIc9oSwVmAl5OctMEeWUwg8Istjqz"
+    "8BZeTWbf41fbNhte7Y+YqZOwq1Sd0DbvYAD9NOZK9vlfuac0598HY+vtSBczUiKERHv1yRbcaQtZFh5wtiRrN04BLUTD"
+    "21MycBX5jYchHjPY/wIDAQAB"
+)
 KEYS = {
+    "20120113._domainkey.gmail.com": f"k=rsa; p={_GMAIL_RSA}",
     "brisbane._domainkey.example.com": f"v=DKIM1; p={_RFC6376_RSA}",
     "brisbane._domainkey.football.example.com": (
         "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
@@ -61,6 +69,7 @@ def only(message: bytes, records: Texts = OUR_RECORD) -> DKIMResult:
         ("rfc8463-a", ["ed25519-sha256", "rsa-sha256"]),
         ("dkimpy-football", ["ed25519-sha256", "rsa-sha256"]),
         ("exim-ed25519", ["ed25519-sha256"]),
+        ("dkimpy-folding", ["rsa-sha256"]),
     ],
 )
 def test_known_message_verifies(name: str, algorithms: list[str]) -> None:
