@@ -62,6 +62,21 @@ _SECONDS = metrics.histogram(
     "Time for one method of message authentication, waiting for DNS included.",
     ("method",),
 )
+_SPF = metrics.histogram(
+    "mox_spf_verify_duration_seconds",
+    "SPF checks of incoming mail, by result.",
+    ("status",),
+    metrics.VERIFY_BUCKETS,
+)
+_IPREV = metrics.counter(
+    "mox_iprev_lookup_total", "Look-ups of clients' names, by result.", ("status",)
+)
+_LISTS = metrics.histogram(
+    "mox_dnsbl_lookup_duration_seconds",
+    "Look-ups of clients in DNS block lists, by list and result.",
+    ("zone", "status"),
+    metrics.LOOKUP_BUCKETS,
+)
 _SIGNATURES = metrics.histogram(
     "mox_dkim_verify_duration_seconds",
     "DKIM signatures of incoming mail, by result, with the time for all of their message.",
@@ -130,7 +145,10 @@ class Checks:
         def late() -> SPFResult:
             return SPFResult(SPFStatus.TEMPERROR, problem=_TOO_LONG)
 
-        return _within(TIMEOUT_S, "spf", check, late)
+        began = time.perf_counter()
+        found = _within(TIMEOUT_S, "spf", check, late)
+        _SPF.labels(found.status).observe(time.perf_counter() - began)
+        return found
 
     def authenticate(
         self, client: Client, spool: Spool, headers: Headers, known_spf: SPFResult | None = None
@@ -146,12 +164,14 @@ class Checks:
         return Authentication(reverse.get(), found_spf, signatures, policy, chain)
 
     def _iprev(self, client: Client) -> IPRevResult:
-        return _within(
+        found = _within(
             TIMEOUT_S,
             "iprev",
             lambda: iprev.check(self._resolver, client.remote_ip),
             lambda: IPRevResult(IPRevStatus.TEMPERROR, problem=_TOO_LONG),
         )
+        _IPREV.labels(found.status).inc()
+        return found
 
     def _signatures(self, spool: Spool) -> tuple[tuple[DKIMResult, ...], ARCResult]:
         stored = spool.stored()
@@ -217,7 +237,9 @@ class Checks:
     def _listed(self, zone: Domain, ip: IPv4Address | IPv6Address) -> DNSBLResult | None:
         if not self._zones.health(zone).is_healthy:
             return None
+        began = time.perf_counter()
         found = lookup(self._resolver, zone, ip)
+        _LISTS.labels(zone.ascii, found.status).observe(time.perf_counter() - began)
         return found if found.status is DNSBLStatus.LISTED else None
 
 

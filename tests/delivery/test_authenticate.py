@@ -10,6 +10,7 @@ import gevent
 import gevent.event
 import pytest
 
+from mox import metrics
 from mox.address import NULL_PATH, Path, parse_address, parse_domain
 from mox.delivery import authenticate
 from mox.delivery.authenticate import Checks, Client, of_program_under_test
@@ -167,3 +168,18 @@ def test_programs_under_test_pass_without_questions() -> None:
     assert (helo.spf.identity, helo.spf.domain) == ("helo", CLIENT.helo)
     unnamed = Client(CLIENT.remote_ip, CLIENT.remote_ip, CLIENT.hostname, NULL_PATH)
     assert of_program_under_test(unnamed).spf.status is SPFStatus.NONE
+
+
+def test_results_are_counted(store: Store) -> None:
+    names = (
+        "mox_spf_verify_duration_seconds_count",
+        "mox_iprev_lookup_total",
+        "mox_dnsbl_lookup_duration_seconds_count",
+    )
+    before = [metrics.total(name) for name in names]
+    resolver = ZoneResolver(ZONE)
+    run(store, resolver, spool(store))
+    checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
+    zones = [parse_domain("pass.example"), parse_domain("good.example")]
+    assert checks.blocklisted(zones, CLIENT.remote_ip) is not None
+    assert [metrics.total(name) for name in names] == [before[0] + 1, before[1] + 1, before[2] + 2]

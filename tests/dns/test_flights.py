@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -86,6 +88,31 @@ def test_trouble_of_one_with_less_time_is_not_ours() -> None:
     for thread in (first, second):
         thread.join(10)
     assert answers == [OK]
+
+
+GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import gevent
+from mox.dns import Resolver
+from tests.support.fakedns import FakeDNS, Mischief
+
+question = ("a.example", "TXT")
+with FakeDNS({question: ['"x"']}, mischief=Mischief(delays={question: 0.2})) as dns:
+    resolver = Resolver(server=dns.server)
+    first = gevent.spawn(resolver.query, *question)
+    others = [gevent.spawn(resolver.query, *question) for _ in range(20)]
+    gevent.sleep(0.02)
+    first.kill()
+    gevent.joinall(others)
+    print({each.value.status.name for each in others}, len(dns.queries))
+"""
+
+
+def test_greenlets_share_and_outlive_the_first() -> None:
+    command = [sys.executable, "-c", GREENLETS]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "{'OK'} 2\n", ran.stderr
 
 
 def test_no_time_is_no_answer() -> None:
