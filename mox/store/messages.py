@@ -148,13 +148,21 @@ def add(
         write.put(dbs.base, base_key, KEY_A.pack(uid))
         write.put(dbs.overview, key, incoming.facts.overview)
     else:
-        mailbox.replace(found, message)
+        _complete(mailbox, found, message)
     if origin is not None:
         history_txn.put(mailbox, message, origin)
     path = (write.get(dbs.file, key) or b"").decode()
     if path != shown_path(path, incoming.flags, bits):
         show_later(write, key, incoming.flags, bits)
     return uid
+
+
+def _complete(mailbox: MailboxTxn, found: MessageTuple, message: MessageTuple) -> None:
+    """Give all else to a message that a scan took in; sessions may have shown its flags."""
+    mailbox.replace(found, message)
+    shown = found[M_FLAGS] & FLAG_MASK, found[M_KEYWORDS]
+    if shown != (message[M_FLAGS] & FLAG_MASK, message[M_KEYWORDS]):
+        mailbox.account.log(ChangeKind.FLAGS, mailbox, ((message[0], message[0]),))
 
 
 def join_thread(account: AccountTxn, links: tuple[bytes, ...], email_id: int) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import gevent
 import pytest
 
+from mox.junk.mailboxflags import MailboxFlags
 from mox.store import Store, housekeeping, maildir, open_store
 from mox.store.account import Account
 from mox.store.errors import ErrorKind, StoreError
@@ -20,6 +21,7 @@ from mox.store.model import (
     M_FLAGS,
     M_KEYWORDS,
     M_RECEIVED,
+    ChangeKind,
     Flag,
     FlagOp,
     MailboxId,
@@ -418,3 +420,28 @@ def test_reindex_rebuilds_from_files_alone(
         assert again.mailbox("Lists/mox") is not None
     finally:
         rebuilt.close()
+
+
+def test_flags_of_a_message_that_a_scan_took_in_first_are_told(
+    account: Account, inbox: MailboxId, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sessions have shown it with what its name says, before its own transaction ran."""
+    real = store.committer.write
+
+    def looked_at_in_between(fn, files=(), prepare=None):  # type: ignore[no-untyped-def]
+        if not files:
+            return real(fn, files, prepare)
+        real(lambda _: None, files, prepare)
+        account.mend(inbox)
+        return real(fn)
+
+    monkeypatch.setattr(store.committer, "write", looked_at_in_between)
+    before = account.modseq()
+    with store.spool() as spool:
+        spool.write(b"Subject: x\r\n\r\n")
+        new = NewMessage(spool, (1, 0), Flag.SEEN, ("todo",))
+        done = account.append(inbox, [new], marks=MailboxFlags(junk="inbox"))
+    kinds = [change.kind for change in account.changes(before) if change.uids == ((1, 1),)]
+    assert kinds == [ChangeKind.ADDED, ChangeKind.FLAGS, ChangeKind.ADDED]
+    assert done.uids == (1,)
+    assert list(account.uids(inbox)) == [1]
