@@ -91,7 +91,8 @@ class TransportSocks:
         tuple[str, ...],
         Field(
             "RemoteIPs",
-            "Addresses from which the proxy connects; SPF records must allow them.",
+            "Addresses from which the proxy connects; SPF records must allow them. Only the "
+            "address families that are here are used.",
             example="198.51.100.7",
         ),
     ]

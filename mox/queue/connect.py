@@ -11,9 +11,10 @@ from mox.queue import metrics
 from mox.queue.services import Services
 from mox.queue.session import Session, SessionFailed, Setup
 from mox.queue.verdict import Verdict
-from mox.queue.way import Way
+from mox.queue.way import Unroutable, Way
 from mox.serving.dial import dial
 from mox.serving.errors import ConnectionLost, ConnectionTimeout
+from mox.serving.socks import Proxy, dial_through
 from mox.serving.stream import Stream
 from mox.tlsio.client import ClientContext
 from mox.tlsio.errors import TLSConfigError
@@ -72,7 +73,7 @@ def _connect(
         auth=way.auth,
         require_8bitmime=way.require_8bitmime,
     )
-    stream = _dial(services, host, addresses, way.port)
+    stream = _dial(services, way, host, addresses)
     session = Session(stream, setup)
     try:
         session.open()
@@ -91,13 +92,26 @@ def _context(services: Services) -> ClientContext:
         raise SessionFailed(Verdict(error=str(e))) from e
 
 
-def _dial(services: Services, host: str, addresses: Sequence[IP], port: int) -> Stream:
+def _proxy(way: Way) -> Proxy | None:
+    try:
+        return None if way.find_proxy is None else way.find_proxy()
+    except Unroutable as e:
+        error = f"SOCKS proxy of transport {way.transport}: {e.verdict.error}"
+        raise SessionFailed(Verdict(secode="4.3", error=error)) from e
+
+
+def _dial(services: Services, way: Way, host: str, addresses: Sequence[IP]) -> Stream:
+    proxy = _proxy(way)
+    port = way.port
     timeout_s = DIAL_TIMEOUT_S / len(addresses)
     failures: list[str] = []
     timed_out = False
     for ip in addresses:
         try:
-            stream = dial(ip, port, timeout_s=timeout_s, source=services.source_for(ip))
+            if proxy is not None:
+                stream = dial_through(proxy, ip, port, timeout_s=timeout_s)
+            else:
+                stream = dial(ip, port, timeout_s=timeout_s, source=services.source_for(ip))
         except (ConnectionLost, ConnectionTimeout) as e:
             timed_out = isinstance(e, ConnectionTimeout)
             metrics.CONNECTIONS.labels("timeout" if timed_out else "error").inc()

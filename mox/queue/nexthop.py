@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from mox.address import parse_domain
-from mox.config.transport import Route, Transport, TransportFail, TransportSMTP
+from mox.config.transport import (
+    Route,
+    Transport,
+    TransportFail,
+    TransportSMTP,
+    TransportSocks,
+)
 from mox.store.outgoing_records import Flow
 from mox.tlspolicy.policy import PLAINTEXT, TLSMode, TLSPolicy
 
@@ -21,12 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Direct:
-    """The mail hosts of a domain (A-labels), or an address literal in brackets."""
+    """The mail hosts of a domain (A-labels), or an address literal in brackets.
+
+    `socks`: connections go through this proxy.
+    """
 
     domain: str
     transport: str = ""
     ipv4: bool = True
     ipv6: bool = True
+    socks: TransportSocks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,10 @@ def _by_transport(name: str, transport: Transport, flow: Flow) -> NextHop:
     if server is not None:
         return Smarthost(name, server, _starttls_policy(server))
     if transport.socks is not None:
-        return Refusal("delivery through a SOCKS proxy is not supported yet", transport=name)
+        # SPF records name the proxy's addresses: it must not be asked for the other family.
+        versions = {ip_address(text).version for text in transport.socks.remote_ips}
+        domain = flow.recipient_domain
+        return Direct(domain, name, 4 in versions, 6 in versions, transport.socks)
     if transport.direct is not None:
         direct = transport.direct
         return Direct(flow.recipient_domain, name, not direct.disable_ipv4, not direct.disable_ipv6)

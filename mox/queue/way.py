@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, assert_never
 
 from mox.address import parse_domain
-from mox.config.transport import SMTPAuth
+from mox.config.transport import SMTPAuth, TransportSocks
 from mox.dns import Accepts, MailHosts, mail_hosts
 from mox.dns.answer import ExtendedError
 from mox.dns.mail import host_addresses
@@ -16,6 +16,7 @@ from mox.errors import MoxError
 from mox.queue.nexthop import Direct, OurOwnPort, Smarthost
 from mox.queue.services import Services
 from mox.queue.verdict import Verdict
+from mox.serving.socks import Proxy
 from mox.tlspolicy.policy import OPPORTUNISTIC, TLSPolicy
 from mox.tlspolicy.report import Problem, ResultType
 from mox.tlspolicy.tlsa import Destination, MailHost, mail_host
@@ -64,6 +65,7 @@ class Way:
     `tls`: how to talk to all of them; None: by what each host and the domain demand.
     `by_history`: what was dialed for a message before decides which address is next.
     `takes_requiretls`: TLS is as RFC 8689 wants it, or that shows with the host.
+    `find_proxy`: what connections go through, looked up when needed; raises Unroutable.
     """
 
     find_hosts: Callable[[], Hosts]
@@ -76,6 +78,7 @@ class Way:
     require_8bitmime: bool
     auth: SMTPAuth | None = None
     transport: str = ""
+    find_proxy: Callable[[], Proxy] | None = None
 
 
 def way_of(services: Services, hop: Direct | Smarthost | OurOwnPort) -> Way:
@@ -92,17 +95,20 @@ def way_of(services: Services, hop: Direct | Smarthost | OurOwnPort) -> Way:
 
 def _direct(services: Services, hop: Direct) -> Way:
     is_literal = hop.domain.startswith("[")
+    socks = hop.socks
+    hostname = services.hostname if socks is None else parse_domain(socks.remote_hostname)
     return Way(
         find_hosts=lambda: _mail_hosts(services, hop.domain),
         find_host=lambda host: _allowed(hop, _host(services, host)),
         port=services.smtp_port,
-        hostname=services.hostname.ascii,
+        hostname=hostname.ascii,
         # Nothing vouches for an address: neither DANE nor MTA-STS are about one.
         tls=OPPORTUNISTIC if is_literal else None,
         takes_requiretls=not is_literal,
         by_history=True,
         require_8bitmime=services.config.static.pedantic,
         transport=hop.transport,
+        find_proxy=None if socks is None else lambda: _proxy(services, socks),
     )
 
 
@@ -173,6 +179,12 @@ def _host(services: Services, host: str) -> Host:
         problem = _dnssec_problem(found.extended_error)
         raise Unroutable(Verdict(secode="4.3", error=error), problem)
     return Host(found.addresses, mail_host(services.resolver, host, found))
+
+
+def _proxy(services: Services, socks: TransportSocks) -> Proxy:
+    host, _, port = socks.address.rpartition(":")
+    own = tuple(ip_address(text) for text in socks.remote_ips)
+    return Proxy(_host(services, host).addresses[0], int(port), own)
 
 
 def _dnssec_problem(extended: ExtendedError | None) -> Problem | None:

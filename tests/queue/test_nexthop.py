@@ -5,11 +5,15 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
+from mox.config.transport import TransportSocks
 from mox.queue.nexthop import Direct, OurOwnPort, Refusal, Smarthost, next_hop
 from mox.store.outgoing_records import Flow
 from mox.tlspolicy.policy import PLAINTEXT, TLSMode, TLSPolicy
 from tests.queue.site import Site
 
+PROXY = TransportSocks(
+    address="proxy.example:1080", remote_ips=("192.0.2.1",), remote_hostname="out.example"
+)
 FLOW = Flow("there.example", "mjl", "example.org", "", None, 0)
 
 TRANSPORTS = """\
@@ -91,7 +95,7 @@ def test_smarthosts(site: Site, name: str, port: int, tls: TLSPolicy) -> None:
     [
         (
             "socks",
-            Refusal("delivery through a SOCKS proxy is not supported yet", transport="socks"),
+            Direct("there.example", "socks", ipv4=True, ipv6=False, socks=PROXY),
         ),
         ("four", Direct("there.example", "four", ipv6=False)),
         ("nothing", Direct("there.example", "nothing")),
