@@ -45,6 +45,7 @@ from mox.imap.searchkeys import (
     ThreadId,
     Uids,
     Younger,
+    walk,
 )
 from mox.imap.searchtext import MessageText, Place, Wanted, anywhere, in_body, in_field
 from mox.imap.sequence import Range, SequenceSet, merge_ranges, ranges_of
@@ -53,6 +54,8 @@ MAX_UID = 0xFFFFFFFF
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY_S = 86400
 _OCTET = 0xFF
+# What text keys said of messages is remembered for so many, all keys together.
+_REMEMBERED = 500_000
 
 Message = tuple[int, ...]
 M = TypeVar("M", bound=Message)
@@ -167,7 +170,7 @@ class Plan:
 def compile_search(key: SearchKey, view: View) -> Plan:
     """Prepare `key` for the mailbox as in `view`."""
     keys = key.keys if isinstance(key, And) else (key,)
-    compiler = _Compiler(view)
+    compiler = _Compiler(view, key)
     ranges = [(1, MAX_UID)]
     rest: list[_Test] = []
     for each in keys:
@@ -200,11 +203,13 @@ def _intersection(first: list[Range], second: list[Range]) -> list[Range]:
 
 
 class _Compiler:
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, key: SearchKey) -> None:
         self._view = view
         self._layout = view.layout
         self._keyword_bits = {word.lower(): 1 << n for n, word in enumerate(view.keywords)}
         self.scores: list[Callable[[MessageText], int]] = []
+        texts = sum(isinstance(each, Header | Body | Text | SentDate) for each in walk(key))
+        self._remember = _REMEMBERED // max(texts, 1)
 
     def test(self, key: SearchKey, *, fuzzy: bool = False) -> _Test:
         match key:
@@ -320,11 +325,14 @@ class _Compiler:
         """A test of the text, made once for all copies of a message."""
         at = self._layout.email
         known: dict[int, bool] = {}
+        limit = self._remember
 
         def deep(message: Message, texts: Texts) -> bool:
             email = message[at]
             held = known.get(email)
             if held is None:
+                if len(known) >= limit:
+                    known.clear()
                 held = known[email] = holds(texts.of(message))
             return held
 

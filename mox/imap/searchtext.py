@@ -30,6 +30,9 @@ class MessageText(Protocol):
         """Give the calendar date of the Date field as written there."""
 
 
+# Words of a fuzzy search that are looked for; what follows is not.
+_MAX_WORDS = 50
+
 # Whether some octets are in the place where a key looks.
 Place = Callable[[MessageText, bytes], bool]
 
@@ -57,7 +60,7 @@ class Wanted:
     @classmethod
     def of(cls, value: str, *, fuzzy: bool) -> Wanted:
         part = folded(value)
-        return cls(part, tuple(part.split()) if fuzzy else ())
+        return cls(part, tuple(part.split(None, _MAX_WORDS)[:_MAX_WORDS]) if fuzzy else ())
 
     def within(self, text: MessageText, place: Place) -> bool:
         if self.words:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from mox.imap.searchcommands import Algorithm
+from mox.imap.sorting import ordered
 
 # Steps up the chain of parents in which a loop is looked for. A longer chain is cut.
 _MAX_ANCESTORS = 1000
@@ -35,13 +36,16 @@ class Node:
 
     def __init__(self, mail: Mail | None = None) -> None:
         self.mail = mail
-        self.parent: Node | None = None
-        self.degree = 0  # nodes whose parent this is, while links are still being made
-        self.children: list[Node] = []  # the same, afterwards
+        self.parent: Node | None = None  # while links are being made
+        self.degree = 0  # nodes whose parent this is, while links are being made
+        self.children: Sequence[Node] = ()  # the same, afterwards
 
     def adopt(self, child: Node) -> None:
-        child.parent = self
-        self.children.append(child)
+        # Most nodes have none, and 100,000 empty lists would keep the garbage collector busy.
+        if isinstance(self.children, list):
+            self.children.append(child)
+        else:
+            self.children = [*self.children, child]
 
     @property
     def first(self) -> Mail:
@@ -54,41 +58,45 @@ class Node:
 def threads(mails: Sequence[Mail], algorithm: Algorithm, pace: Callable[[], None]) -> list[Node]:
     """The roots of all conversations, in order; `mails` by sequence number."""
     if algorithm is Algorithm.ORDEREDSUBJECT:
-        return _by_subject(mails)
+        return _by_subject(mails, pace)
     roots = _pruned(_linked(mails, pace), pace)
     if algorithm is Algorithm.REFS:
         _sort_below(roots, pace)
-        newest = {id(root): max(m.received for m in _mails(root)) for root in roots}
-        return sorted(roots, key=lambda root: (newest[id(root)], root.first.number))
+        return _by_newest(roots, pace)
     # RFC 5256 §3, REFERENCES (4): a place without message counts by its first child, so those
     # come into order first.
     for root in roots:
         if root.mail is None:
-            root.children.sort(key=_order)
-    roots.sort(key=_order)
-    roots = _merged(roots, pace)
+            root.children = _in_order(root.children, pace)
+    roots = _merged(_in_order(roots, pace), pace)
     _sort_below(roots, pace)
-    roots.sort(key=_order)
-    return roots
+    return _in_order(roots, pace)
 
 
-def _order(node: Node) -> tuple[int, int]:
-    # RFC 5256 §3: by sent date, and where that is equal by sequence number.
-    return node.first.sent, node.first.number
+def _in_order(nodes: Sequence[Node], pace: Callable[[], None]) -> list[Node]:
+    """RFC 5256 §3: by sent date, and where that is equal by sequence number."""
+    if len(nodes) < 2:
+        return list(nodes)
+    first = [node.first for node in nodes]
+    columns = [([mail.sent for mail in first], False), ([mail.number for mail in first], False)]
+    return [nodes[place] for place in ordered(len(nodes), columns, pace)]
 
 
 # ---- ORDEREDSUBJECT
 
 
-def _by_subject(mails: Sequence[Mail]) -> list[Node]:
+def _by_subject(mails: Sequence[Mail], pace: Callable[[], None]) -> list[Node]:
     """RFC 5256 §3: same base subject, the first message as parent of all others."""
     found: dict[str, Node] = {}
-    for mail in sorted(mails, key=lambda each: (each.sent, each.number)):
+    # Those of one date stay in the order of their numbers.
+    for place in ordered(len(mails), [([mail.sent for mail in mails], False)], pace):
+        mail = mails[place]
         root = found.get(mail.subject)
         if root is None:
             found[mail.subject] = Node(mail)
         else:
             root.adopt(Node(mail))
+        pace()
     return list(found.values())
 
 
@@ -96,7 +104,7 @@ def _by_subject(mails: Sequence[Mail]) -> list[Node]:
 
 
 def _linked(mails: Sequence[Mail], pace: Callable[[], None]) -> list[Node]:
-    """RFC 5256 §3, REFERENCES (1): parents and children by references; all nodes."""
+    """RFC 5256 §3, REFERENCES (1): parents and children by references; the roots."""
     by_id: dict[bytes, Node] = {}
     nodes: list[Node] = []
 
@@ -128,10 +136,17 @@ def _linked(mails: Sequence[Mail], pace: Callable[[], None]) -> list[Node]:
                 node.parent = None
             _link(previous, node)
         pace()
+    roots: list[Node] = []
     for node in nodes:
-        if node.parent is not None:
-            node.parent.children.append(node)
-    return nodes
+        parent = node.parent
+        if parent is None:
+            roots.append(node)
+        else:
+            # Cut, so that there are no cycles and all goes when it is no longer needed.
+            node.parent = None
+            parent.adopt(node)
+        pace()
+    return roots
 
 
 def _link(parent: Node, child: Node) -> None:
@@ -150,10 +165,11 @@ def _link(parent: Node, child: Node) -> None:
     parent.degree += 1
 
 
-def _pruned(nodes: list[Node], pace: Callable[[], None]) -> list[Node]:
+def _pruned(roots: list[Node], pace: Callable[[], None]) -> list[Node]:
     """RFC 5256 §3, REFERENCES (2) and (3): the roots, without places that nobody needs."""
-    roots = [node for node in nodes if node.parent is None]
     for node in _upward(roots):
+        if not node.children:
+            continue
         kept: list[Node] = []
         for child in node.children:
             if child.mail is not None:
@@ -161,8 +177,6 @@ def _pruned(nodes: list[Node], pace: Callable[[], None]) -> list[Node]:
             else:
                 # Its children are messages: this level is done.
                 kept += child.children
-        for child in kept:
-            child.parent = node
         node.children = kept
         pace()
     found: list[Node] = []
@@ -171,7 +185,6 @@ def _pruned(nodes: list[Node], pace: Callable[[], None]) -> list[Node]:
             found.append(root)
         elif root.children:
             # A single child takes the place; more of them stay below it.
-            root.children[0].parent = None
             found.append(root.children[0])
     return found
 
@@ -233,8 +246,18 @@ def _sort_below(roots: Sequence[Node], pace: Callable[[], None]) -> None:
     """RFC 5256 §3, REFERENCES (6): siblings by date, from the bottom up."""
     for node in _upward(roots):
         if len(node.children) > 1:
-            node.children.sort(key=_order)
+            node.children = _in_order(node.children, pace)
         pace()
+
+
+def _by_newest(roots: list[Node], pace: Callable[[], None]) -> list[Node]:
+    newest: list[int] = []
+    for root in roots:
+        newest.append(max(mail.received for mail in _mails(root)))
+        pace()
+    numbers = [root.first.number for root in roots]
+    columns = [(newest, False), (numbers, False)]
+    return [roots[place] for place in ordered(len(roots), columns, pace)]
 
 
 def _mails(root: Node) -> Iterator[Mail]:
@@ -246,12 +269,13 @@ def _mails(root: Node) -> Iterator[Mail]:
 # ---- the response
 
 
-def format_threads(roots: Sequence[Node]) -> bytes:
+def format_threads(roots: Sequence[Node], pace: Callable[[], None]) -> bytes:
     """RFC 5256 §4, BASE.7.2.THREAD: `(2)(3 6 (4 23)(44 7 96))`."""
     out: list[str] = []
     # What is to be written, last first: nodes that begin a list, and the ends of lists.
     todo: list[Node | None] = list(reversed(roots))
     while todo:
+        pace()
         node = todo.pop()
         if node is None:
             out.append(")")

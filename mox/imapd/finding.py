@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mox.imap.search import Layout, Plan, compile_search
 from mox.imap.search import View as SearchView
+from mox.imap.searchkeys import walk
 from mox.imap.sequence import slices_in
 from mox.imapd.blocks import blocks
 from mox.imapd.flagtext import FLAG_BY_NAME
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from mox.store.model import FlagColumn, MessageTuple
 
 _BLOCK = 2000
+# Keys that are tested before others get their turn.
+_TESTS = 40_000
 # With texts to look at, so that what is kept of them need not be held for all at once.
 _TEXT_BLOCK = 200
 # The first match is looked for in small steps, as it may come soon.
@@ -90,6 +93,8 @@ class Finder:
             ),
         )
         self._slices = slices_in(self.plan.ranges, view.uids)
+        # A program of 2,000 keys takes longer for each message.
+        self._block = max(min(_BLOCK, _TESTS // sum(1 for _ in walk(key))), 1)
         self._shelf = Shelf(account, view.mailbox_id, key, self.pace)
         self._filter: OverviewFilter | None = None
         if self.plan.deep is not None:
@@ -131,11 +136,11 @@ class Finder:
 
     def messages(self) -> list[MessageTuple]:
         """All that match, ascending."""
-        return [message for matches in self._matches(_BLOCK) for message in matches]
+        return [message for matches in self._matches(self._block) for message in matches]
 
     def first(self, *, backward: bool = False) -> list[MessageTuple]:
         """The lowest match, or the highest: at most one."""
-        for matches in self._matches(_FIRST_BLOCK, backward=backward):
+        for matches in self._matches(min(_FIRST_BLOCK, self._block), backward=backward):
             if matches:
                 return matches[:1]
         return []
@@ -143,7 +148,7 @@ class Finder:
     def some(self, count: int, *, backward: bool = False) -> list[MessageTuple]:
         """The first matches, or the last, at most `count`; ascending."""
         found: list[MessageTuple] = []
-        for matches in self._matches(_FIRST_BLOCK, backward=backward):
+        for matches in self._matches(min(_FIRST_BLOCK, self._block), backward=backward):
             found += matches
             if len(found) >= count:
                 break

@@ -98,20 +98,26 @@ def conversations(
     pace: Pace,
 ) -> list[Node]:
     """Thread messages, to be shown under `numbers`."""
-    summaries = summaries_of(account, mailbox_id, messages, pace)
-    mails = [
-        Mail(
-            number,
-            _sent(message, summary),
-            message[M_RECEIVED],
-            summary.message_id,
-            _split(summary.references),
-            summary.subject,
-            summary.is_response,
-        )
-        for number, message, summary in zip(numbers, messages, summaries, strict=True)
-    ]
+    mails: list[Mail] = []
+    for start in range(0, len(messages), _AT_ONCE):
+        some = messages[start : start + _AT_ONCE]
+        found = account.summaries(mailbox_id, some, pace)
+        shown = numbers[start : start + _AT_ONCE]
+        mails += [_mail(*each) for each in zip(shown, some, found, strict=True)]
+        pace()
     return threads(mails, algorithm, pace)
+
+
+def _mail(number: int, message: MessageTuple, summary: Summary) -> Mail:
+    return Mail(
+        number,
+        _sent(message, summary),
+        message[M_RECEIVED],
+        summary.message_id,
+        _split(summary.references),
+        summary.subject,
+        summary.is_response,
+    )
 
 
 def _split(hashes: bytes) -> list[bytes]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Returns = frozenset[SearchReturn]
 
+_NUMBERS_AT_ONCE = 5000
 # Options whose answer needs the numbers of the messages only.
 _PLAIN = frozenset(SearchReturn) - {
     SearchReturn.SAVE,
@@ -84,11 +85,11 @@ def cmd_thread(session: Session, command: Thread) -> Done:
     finder = finder_in(session, view, key, command.tag)
     messages = finder.messages()
     uids = [message[M_UID] for message in messages]
-    numbers = uids if command.uid else numbers_of(view, uids)
+    numbers = uids if command.uid else numbers_of(view, uids, finder.pace)
     roots = conversations(
         account_of(session), view.mailbox_id, messages, numbers, command.algorithm, finder.pace
     )
-    session.write(responses.thread(format_threads(roots)))
+    session.write(responses.thread(format_threads(roots, finder.pace)))
     return Done("thread done")
 
 
@@ -147,7 +148,7 @@ def _respond(
 ) -> None:
     """Write the answer; `messages` in the order in which they are to be shown."""
     uids = [message[M_UID] for message in messages]
-    numbers: Sequence[int] = uids if command.uid else numbers_of(view, uids)
+    numbers: Sequence[int] = uids if command.uid else numbers_of(view, uids, finder.pace)
     modseq: int | None = None
     if uses_modseq(command.key):
         modseq = max([message[M_MODSEQ] for message in messages], default=0)
@@ -176,9 +177,13 @@ def _write(
         session.write(responses.esearch(command.tag, result, uid=command.uid))
 
 
-def numbers_of(view: View, uids: Sequence[int]) -> Sequence[int]:
+def numbers_of(view: View, uids: Sequence[int], pace: Pace) -> Sequence[int]:
     """Sequence numbers of uids of the view, in the same order."""
     known = view.uids
     if len(uids) == len(known) and array("I", uids) == known:
         return range(1, len(known) + 1)
-    return [bisect_left(known, uid) + 1 for uid in uids]
+    numbers: list[int] = []
+    for start in range(0, len(uids), _NUMBERS_AT_ONCE):
+        numbers += [bisect_left(known, uid) + 1 for uid in uids[start : start + _NUMBERS_AT_ONCE]]
+        pace()
+    return numbers

@@ -29,7 +29,7 @@ def mail(number: int, own: str = "", *refs: str, subject: str = "", sent: int = 
 
 
 def shown(mails: list[Mail], algorithm: Algorithm = A.REFERENCES) -> str:
-    return format_threads(threads(mails, algorithm, no_pace)).decode()
+    return format_threads(threads(mails, algorithm, no_pace), no_pace).decode()
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_the_format_of_the_rfc() -> None:
         return made
 
     tree = node(3, node(6, node(4, node(23)), node(44, node(7, node(96)))))
-    assert format_threads([node(2), tree]) == b"(2)(3 6 (4 23)(44 7 96))"
-    assert format_threads([node(0, node(3), node(5))]) == b"((3)(5))"
+    assert format_threads([node(2), tree], no_pace) == b"(2)(3 6 (4 23)(44 7 96))"
+    assert format_threads([node(0, node(3), node(5))], no_pace) == b"((3)(5))"
 
 
 IDS = st.sampled_from(["", "a", "b", "c", "d", "e"])
