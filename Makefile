@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NPM := $(VENV)/npm
 
 .PHONY: help venv localserve test unit e2e soak fuzz bench lint format check lock conf clean tools
 
@@ -25,8 +26,15 @@ localserve: $(STAMP)
 	$(BIN)/mox localserve $(ARGS)
 
 # What the end-to-end tests drive mox with: real clients from Debian.
-tools:
+tools: $(NPM)/.installed
 	contrib/install-debian-packages build test
+
+$(NPM)/.installed: tests/support/npm/package-lock.json
+	contrib/install-debian-packages build test
+	mkdir -p $(NPM)
+	cp tests/support/npm/package.json tests/support/npm/package-lock.json $(NPM)
+	npm ci --prefix $(NPM) --silent --no-audit --no-fund --ignore-scripts
+	touch $@
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
