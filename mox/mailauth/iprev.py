@@ -15,7 +15,7 @@ from mox.dns import Resolver, Status
 from mox.mailauth.results import IPRevResult, IPRevStatus
 
 TIMEOUT_S: Final = 20.0
-# RFC 8601 §7.3 leaves the number of names open; RFC 7208 §4.6.4 has 10 for the same look-up.
+# RFC 8601 §7.4 leaves the number of names open; RFC 7208 §4.6.4 has 10 for the same look-up.
 MAX_NAMES: Final = 10
 
 # What may stand in a header field as the name of a host; PTR records can hold any octets.

@@ -41,7 +41,7 @@ _TEXT_LITERAL: Final = re.compile(r"[ -$&-~]++")
 _TOPLABEL: Final = re.compile(
     r"\.(?![0-9]+\.?\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.?\Z", re.IGNORECASE
 )
-# RFC 7208 §7.3: these have a meaning in explanations only.
+# RFC 7208 §7.2: these have a meaning in explanations only.
 _ONLY_IN_TEXT: Final = frozenset("crt")
 _DOMAIN_NEEDED: Final = frozenset({"include", "exists"})
 _DOMAIN_ALLOWED: Final = frozenset({"include", "exists", "a", "mx", "ptr"})
