@@ -89,18 +89,15 @@ def check_health(resolver: Resolver, zone: Domain, *, timeout_s: float = TIMEOUT
 
     RFC 5782 §5. Never raises; takes twice `timeout_s` at most.
     """
-    results = {
-        ip: lookup(resolver, zone, ip, timeout_s=timeout_s)
-        for ip in (_NEVER_LISTED, _ALWAYS_LISTED)
-    }
-    if results[_NEVER_LISTED].status is DNSBLStatus.LISTED:
+    never = lookup(resolver, zone, _NEVER_LISTED, timeout_s=timeout_s)
+    if never.status is DNSBLStatus.LISTED:
         return ZoneHealth(False, f"{_NEVER_LISTED} is listed: the zone lists everything")
-    if results[_ALWAYS_LISTED].status is DNSBLStatus.PASS:
+    always = lookup(resolver, zone, _ALWAYS_LISTED, timeout_s=timeout_s)
+    if always.status is DNSBLStatus.PASS:
         return ZoneHealth(False, f"{_ALWAYS_LISTED} is not listed: the zone is not in use")
-    problems = [(bool(each.codes), each.problem) for each in results.values() if each.problem]
     # Codes with a problem: the zone answers, but not with listings.
-    answers_wrongly = any(has_codes for has_codes, _ in problems)
-    return ZoneHealth(not answers_wrongly, problems[0][1] if problems else "")
+    wrong = [each.problem for each in (never, always) if each.problem and each.codes]
+    return ZoneHealth(not wrong, wrong[0] if wrong else never.problem or always.problem)
 
 
 class ZonesInUse:
