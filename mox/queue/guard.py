@@ -127,6 +127,18 @@ class Guard:
         """Take down how a session with a host began, or that it did not get that far."""
         found, decision = self._lookups[host]
         self._add(host, found, decision, success=session.tls_success, session=session)
+        problems = (*session.tls_problems, *session.checked.domain_problems)
+        self._log.debug(
+            "TLS with mail host",
+            err=session.checked.failure or None,
+            host=host,
+            remote_ip=session.stream.remote_ip,
+            tls=session.has_tls,
+            tlsa=len(found.records),
+            verified=str(session.checked.record or ""),
+            mtasts=self._sts.policy.mode.value if self._sts.policy else "",
+            problems=" ".join(f"{p.result_type} {p.reason}".strip() for p in problems),
+        )
         for ignored in session.checked.ignored:
             metrics.VERIFICATION_IGNORED.labels(ignored.value).inc()
 
