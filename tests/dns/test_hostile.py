@@ -123,11 +123,21 @@ def test_ten_thousand_txt_records_are_refused() -> None:
     assert "too long" in answer.error
 
 
-def test_a_stream_that_ends_early_is_trouble() -> None:
+@pytest.mark.parametrize(
+    ("mischief", "error"),
+    [
+        (Mischief(cuts_streams=True), "connection closed"),
+        (Mischief(stalls_streams=True), "timed out"),
+    ],
+)
+def test_streams_that_break_or_stall_are_trouble(mischief: Mischief, error: str) -> None:
     zone = {QUESTION: [f'"{i:0>200}"' for i in range(30)]}
-    with FakeDNS(zone, mischief=Mischief(cuts_streams=True)) as server:
+    with FakeDNS(zone, mischief=mischief) as server:
+        start = time.monotonic()
         answer = Resolver(server=server.server, timeout_s=LIMIT_S).query(*QUESTION)
+        assert time.monotonic() - start < LATEST_S
     assert answer.status is Status.TEMPORARY
+    assert error in answer.error
 
 
 @pytest.mark.parametrize("length", [2, 17, 40])

@@ -25,13 +25,15 @@ class Mischief:
 
     delays: seconds until the answer, by question. raw: makes the answer's octets from the
     question's, for UDP and TCP alike. insecure: names without AD bit though the rest has it.
-    cuts_streams: TCP connections end in the middle of the answer.
+    cuts_streams: TCP connections end in the middle of the answer. stalls_streams: they stay open
+    there, and nothing more comes.
     """
 
     delays: dict[Question, float] = field(default_factory=dict)
     raw: dict[Question, Callable[[bytes], bytes]] = field(default_factory=dict)
     insecure: set[str] = field(default_factory=set)
     cuts_streams: bool = False
+    stalls_streams: bool = False
 
 
 class FakeDNS:
@@ -114,8 +116,14 @@ class FakeDNS:
                 wire = conn.recv(length)
                 reply = self._answer(wire, self._note(wire), datagram=False)
                 if reply is not None:
-                    sent = len(reply) // 2 if self.mischief.cuts_streams else len(reply)
-                    conn.sendall(len(reply).to_bytes(2, "big") + reply[:sent])
+                    self._send_stream(conn, reply)
+
+    def _send_stream(self, conn: socket.socket, reply: bytes) -> None:
+        is_broken = self.mischief.cuts_streams or self.mischief.stalls_streams
+        sent = len(reply) // 2 if is_broken else len(reply)
+        conn.sendall(len(reply).to_bytes(2, "big") + reply[:sent])
+        if self.mischief.stalls_streams:
+            conn.recv(1)  # until the other side has had enough
 
     def _note(self, wire: bytes) -> Question:
         asked = dns.message.from_wire(wire).question[0]
