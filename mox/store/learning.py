@@ -136,17 +136,18 @@ def backlog(store: Store, account: Account | None = None) -> int:
 def learn(store: Store, params_of: ParamsOf, resting: Resting | None = None) -> int:
     """Work off the whole backlog; how many messages were looked at.
 
+    Rests as long as it works, so that it takes half a core at most from those who wait for it.
     What fails is logged and put into `resting` for a while.
     """
     resting = {} if resting is None else resting
     total, last = 0, b""
     while keys := _due(store.dbs, last, resting):
-        last = keys[-1]
+        last, start = keys[-1], time.monotonic()
         for account_id, own in itertools.groupby(keys, lambda key: KEY_A.unpack(key[:4])[0]):
             account = store.account_by_id(account_id)
             if account is not None:
                 total += _guarded(account, params_of(account.name), list(own), resting)
-        gevent.sleep(_PAUSE_S)
+        gevent.sleep(max(_PAUSE_S, time.monotonic() - start))
     return total
 
 
