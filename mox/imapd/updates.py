@@ -99,7 +99,7 @@ def known_updates(
     told = _changed(view, feed, news.changed, since) if flags else []
     added = _add(view, feed, lines, rev2=state.rev2) if news.added else []
     if new:
-        told += [message for message in added if not _within(news.quiet, message[M_UID])]
+        told += [message for message in added if _is_news(news, message[M_UID])]
     lines += _flag_lines(view, feed, told, state)
     return lines
 
@@ -231,6 +231,11 @@ def _flag_line(view: View, feed: Feed, message: MessageTuple, form: int) -> byte
             line = b"FETCH (UID %d FLAGS %b%b)\r\n" % (uid, flags, modseq)
         feed.keep_line(view.mailbox_id, uid, form, line)
     return line
+
+
+def _is_news(news: News, uid: int) -> bool:
+    """Whether a new message's flags are to be told: not what the session itself put there."""
+    return not _within(news.quiet, uid) or _within(news.changed, uid)
 
 
 def _within(ranges: list[Range], uid: int) -> bool:

@@ -9,8 +9,9 @@ import pytest
 from gevent.event import Event
 
 from mox.imapd.feed import Feeds
+from mox.store.account import Account
 from mox.store.errors import HistoryLost
-from mox.store.model import Flag, FlagOp
+from mox.store.model import Appended, Flag, FlagOp, MailboxId
 from tests.imapd.harness import Client, Site, message
 from tests.serving.harness import logged
 
@@ -33,6 +34,23 @@ def test_own_append_is_told_as_exists_only(pair: tuple[Client, Client]) -> None:
     one.send(b"x append inbox {1+}\r\na\r\n")
     assert one.line() == "* 6 EXISTS"
     assert one.line().startswith("x OK [APPENDUID ")
+
+
+def test_own_append_that_another_session_flags_at_once_is_told(
+    pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = pair
+    real = Account.append
+
+    def append(self: Account, mailbox_id: MailboxId, *args: object) -> Appended:
+        done: Appended = real(self, mailbox_id, *args)  # type: ignore[arg-type]
+        self.store_flags(mailbox_id, done.uids, FlagOp.ADD, Flag.FLAGGED)
+        return done
+
+    monkeypatch.setattr(Account, "append", append)
+    one.send(b"x append inbox {1+}\r\na\r\n")
+    assert one.line() == "* 6 EXISTS"
+    assert one.line() == "* 6 FETCH (UID 6 FLAGS (\\Flagged))"
 
 
 def test_removals_are_not_told_during_commands_with_sequence_numbers(
