@@ -87,8 +87,9 @@ class MailboxTxn:
         txn, db = self.account.write.txn, self.account.write.dbs.message
         txn.delete(self.key, records.pack_message(old), db=db)
         txn.put(self.key, records.pack_message(new), db=db)
-        self._count_flags(old, -1)
-        self._count_flags(new, 1)
+        if (old[M_FLAGS] ^ new[M_FLAGS]) & (_SEEN | _DELETED):
+            self._count_flags(old, -1)
+            self._count_flags(new, 1)
         if old[M_KEYWORDS] != new[M_KEYWORDS]:
             if new[M_FLAGS] & HAS_ORIGIN:
                 history_txn.reclassify(self, old, new)

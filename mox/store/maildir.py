@@ -15,6 +15,7 @@ import socket
 import time
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.model import Flag
@@ -25,15 +26,14 @@ KEYWORD_FILE = "dovecot-keywords"  # the name that other Maildir software reads
 MAX_LETTERS = 26
 _MAX_NAME_OCTETS = 255  # of a directory entry
 
-_LETTERS = (
-    ("D", Flag.DRAFT),
-    ("F", Flag.FLAGGED),
-    ("P", Flag.FORWARDED),
-    ("R", Flag.ANSWERED),
-    ("S", Flag.SEEN),
-    ("T", Flag.DELETED),
-)
-_FLAG_OF = {letter: int(flag) for letter, flag in _LETTERS}
+_FLAG_OF = {
+    "D": int(Flag.DRAFT),
+    "F": int(Flag.FLAGGED),
+    "P": int(Flag.FORWARDED),
+    "R": int(Flag.ANSWERED),
+    "S": int(Flag.SEEN),
+    "T": int(Flag.DELETED),
+}
 _SIZE = re.compile(r",S=(\d{1,19})(?:,|$)")
 
 _host = socket.gethostname().replace("/", "\\057").replace(":", "\\072")[:64] or "localhost"
@@ -64,9 +64,10 @@ def stated_size(base: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
+@lru_cache(1024)
 def letters(flags: int, keywords: int) -> str:
     """The letters for flags and keyword bits, in ASCII order."""
-    text = "".join(letter for letter, flag in _LETTERS if flags & flag)
+    text = "".join(letter for letter, flag in _FLAG_OF.items() if flags & flag)
     if keywords:
         text += "".join(chr(97 + i) for i in range(MAX_LETTERS) if keywords >> i & 1)
     return text

@@ -189,8 +189,11 @@ def show_later(write: WriteTxn, key: bytes, flags: int, keywords: int) -> None:
     our rename and its commit, or after a crash there.
     """
     text = maildir.letters(flags, keywords).encode() + b"\n"
-    states = [*(write.get(write.dbs.mirror, key) or b"").splitlines(keepends=True), text]
-    write.put(write.dbs.mirror, key, b"".join(dict.fromkeys(states[-_STATES_KEPT:])))
+    db = write.dbs.mirror
+    if write.txn.put(key, text, db=db, overwrite=False):
+        return
+    states = [*(write.get(db, key) or b"").splitlines(keepends=True), text]
+    write.put(db, key, b"".join(dict.fromkeys(states[-_STATES_KEPT:])))
 
 
 def own_letters(write: WriteTxn, key: bytes) -> list[str]:
