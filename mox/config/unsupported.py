@@ -37,7 +37,6 @@ _STATIC = (
     "Listeners.*.WebserverHTTPS",
     "HostTLSRPT",
     "NoOutgoingDMARCReports",
-    "NoOutgoingTLSReports",
     "OutgoingTLSReportsForAllSuccess",
 )
 _DYNAMIC = (

@@ -44,12 +44,18 @@ class SMTPCarrier:
         self._addresses: Sequence[IP] = ()  # of the session's host
 
     def connect(self) -> bool:
-        """Begin a session with the first host."""
+        """Begin a session with the first host that may be used."""
         try:
             hosts = self._way.find_hosts()
             with self._guarded(hosts, None) as guard:
-                self._begin(hosts.names[0], None, guard)
+                return any(self._begins(host, guard) for host in hosts.names)
         except (Unroutable, SessionFailed):
+            return False
+
+    def _begins(self, host: str, guard: Guard | None) -> bool:
+        try:
+            self._begin(host, None, guard)
+        except Unroutable:
             return False
         return True
 
@@ -126,10 +132,10 @@ class SMTPCarrier:
                 reached.add(host)
             except (Unroutable, SessionFailed) as e:
                 attempt.settle(e.verdict)
+            may_do = may_do or not attempt.lacks_requiretls
             # RFC 5321 §5.1: the next host is for what the one before could not do now.
             if not attempt.pending:
                 break
-            may_do = may_do or not attempt.lacks_requiretls
         if guard is not None and not may_do and attempt.pending:
             # RFC 8689 §4.2.1: no host can do it, and that will not change by waiting.
             attempt.settle(NO_REQUIRETLS)
@@ -231,8 +237,8 @@ class _Attempt:
 
     @property
     def lacks_requiretls(self) -> bool:
-        """Whether what is pending could not go so far only because REQUIRETLS could not be had."""
-        verdicts = [self._verdicts.get(msg.id) for msg in self.pending]
+        """Whether nothing kept the messages so far but that REQUIRETLS could not be had."""
+        verdicts = [self._verdicts.get(msg.id) for msg in self._messages]
         return all(verdict is not None and verdict.lacks_requiretls for verdict in verdicts)
 
     def _is_final(self, msg: QueueMessage) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from gevent.event import Event
 
 from mox.store import sts_policies, tls_results
 from mox.tlsio.identity import Identity
@@ -83,6 +84,28 @@ def test_enforce_goes_to_hosts_of_the_policy_only(world: World) -> None:
     results = world.results(3)
     assert "validation-failure mtasts-policy-mx-mismatch" in details(results[DOMAIN])
     assert counts(results[DOMAIN]) == ("sts", 1, 1)
+
+
+def test_more_connections_are_made_to_hosts_of_the_policy(world: World) -> None:
+    world.servers({"identity": good()}, {"identity": good(H2)})
+    world.serve_policy(Mode.ENFORCE, H2)
+    site = world.site()
+    release = Event()
+
+    def hold(line: str) -> None:
+        # The first message shows that there is somebody: then there may be more connections.
+        if line == "DATA" and world.second.mails:
+            release.wait()
+
+    world.second.on_line = hold
+    for _ in range(6):
+        site.submit(f"you@{DOMAIN}")
+    site.start()
+    site.until(lambda: world.second.open_sessions >= 2)
+    release.set()
+    site.until_empty()
+    assert world.taken == [("h2", True)] * 6
+    assert world.first.sessions == 0
 
 
 def test_testing_goes_to_other_hosts_and_tells(world: World) -> None:

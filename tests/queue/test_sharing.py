@@ -239,3 +239,14 @@ def test_refusal_in_the_middle_of_a_large_message_is_heard(
         site.until_attempted()
         site.until_empty()
         assert site.retired()[0].results[-1].code == 552
+
+
+def test_server_that_greets_nobody_is_asked_once(make_site: MakeSite, make_peer: MakePeer) -> None:
+    peer = make_peer(script={"": ["554 5.3.2 never"]})
+    site = make_site(names=mx("127.0.0.1"), port=peer.port)
+    for _ in range(10):
+        site.submit(*people("a"))
+    site.start()
+    site.until_empty()
+    assert peer.sessions == 1
+    assert {record.results[-1].code for record in site.retired()} == {554}
