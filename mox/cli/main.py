@@ -19,6 +19,7 @@ MODULES = (
     "mox.cli.server",
     "mox.cli.localserve",
     "mox.cli.account",
+    "mox.cli.tlskey",
     "mox.cli.queue",
     "mox.cli.junk",
     "mox.cli.config",

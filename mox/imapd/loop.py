@@ -25,13 +25,14 @@ from mox.imap.events import (
     LineTooLong,
     NeedContinuation,
 )
-from mox.imap.responses import Condition
+from mox.imap.responses import Condition, UntaggedCondition
 from mox.imapd import idling
 from mox.imapd.answer import Done, Goodbye, Refusal, bad, from_store, wrong_state
 from mox.imapd.append import cmd_append
 from mox.imapd.capabilities import capabilities
 from mox.imapd.session import Session
 from mox.imapd.table import HANDLERS
+from mox.imapd.unauthenticated import log_in_by_certificate
 from mox.serving.connection import ConnectionDraining, ConnectionLost, ConnectionTimeout
 from mox.serving.parking import Event as ParkEvent
 from mox.serving.parking import Parked
@@ -92,8 +93,13 @@ def _until_quiet(session: Session, begin: Callable[[], None]) -> Parked | None:
 
 
 def _greet(session: Session) -> None:
+    condition: UntaggedCondition = "OK"
+    known = session.certified if session.conn.listen.implicit_tls else None
+    if known is not None and known.preauth and log_in_by_certificate(session):
+        # RFC 9051 §7.1.4: who the client is has been settled already.
+        condition = "PREAUTH"
     code = codes.capability(capabilities(session))
-    session.write(responses.untagged("OK", "mox imap", code))
+    session.write(responses.untagged(condition, "mox imap", code))
 
 
 def _commands(session: Session) -> Parked | None:

@@ -19,6 +19,7 @@ from mox.imap.state import Session as ProtocolState
 from mox.imapd import notifying
 from mox.imapd.pace import Pace
 from mox.imapd.updates import known_updates
+from mox.serving.clientcert import Certified, certified
 from mox.serving.connection import ConnectionLost, ConnectionTimeout, Wake
 from mox.serving.login import Client
 from mox.store.errors import StoreError
@@ -210,6 +211,7 @@ class Session:
     def _login_session(self) -> LoginSession:
         conn = self.conn
         listener = self.service.ctx.config.static.listeners[conn.listen.listener]
+        known = self.certified
         client = Client(
             kind="imap",
             ip=conn.remote_ip,
@@ -217,8 +219,14 @@ class Session:
             plaintext_allowed=listener.imap.no_require_starttls,
             announce_binding=listener.sasl_channel_binding,
             binding=conn.channel_binding,  # type: ignore[arg-type]  # it is asked for known kinds
+            certificate=None if known is None else known.login,
         )
         return self.service.authenticator.session(client, self.log)
+
+    @property
+    def certified(self) -> Certified | None:
+        """What the client's TLS certificate stands for."""
+        return certified(self.service.ctx, self.conn)
 
     def start_tls(self) -> None:
         """Do the handshake; what the client said before it is forgotten."""

@@ -89,6 +89,15 @@ def _answer(session: Session, exchange: Exchange, challenge: bytes) -> bytes:
         raise bad("bad base64 in authentication exchange") from e
 
 
+def log_in_by_certificate(session: Session) -> bool:
+    """Log in as the client's certificate says, unasked; false where the account may not."""
+    step = session.login.begin("EXTERNAL").step(b"")
+    if not isinstance(step, LoggedIn):
+        return False
+    _conclude(session, step)
+    return True
+
+
 def _conclude(session: Session, step: Step) -> None:
     """Log in, or tell why not."""
     session.tire()

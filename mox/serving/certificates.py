@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_S = 10.0
 # Application protocols where TLS begins at once: others' clients are turned away.
+# Marks the contexts that ask for client certificates.
+_ASKING = "+asking"
 _ALPN = {"submissions": ("smtp",), "imaps": ("imap",)}
 _log = logfmt.logger("serve")
 
@@ -133,14 +135,21 @@ class Certificates:
                 certificates._listeners[name] = one
         return certificates
 
-    def server_context(self, listener: str, service: str) -> ServerContext | None:
+    def server_context(
+        self, listener: str, service: str, *, asking: bool = False
+    ) -> ServerContext | None:
         """Return what a service of a listener does TLS with, None when it has no certificate.
+
+        `asking`: clients are asked for certificates, where the listener allows it.
 
         `service` is one of smtp, submission, submissions, imap, imaps. Cheap: call it for
         each connection, certificates change.
         """
         found = self._listeners.get(listener)
-        return None if found is None else found.context(service, self._clock())
+        if found is None:
+            return None
+        context = found.context(service + _ASKING, self._clock()) if asking else None
+        return context or found.context(service, self._clock())
 
 
 def _source_of(listener: Listener, config: Config) -> Source | None:
@@ -166,12 +175,14 @@ def _options_of(listener: Listener) -> dict[str, ServerOptions]:
     )
     options = {"smtp": smtp}
     # No tickets: they cost forward secrecy (their key lives as long as we do) and tls-unique.
-    # No client certificates asked for, whatever ClientAuthDisabled says: no login takes one yet,
-    # and asking costs every connection 8 KB.
+    # Clients are asked for certificates only where keys of some are registered: asking costs
+    # every connection 8 KB, and some programs then ask their users.
     for service in ("submission", "submissions", "imap", "imaps"):
         options[service] = ServerOptions(
             min_version=version,
             alpn=_ALPN.get(service, ()),
             channel_bindings=listener.sasl_channel_binding,
         )
+        if not tls.client_auth_disabled:
+            options[service + _ASKING] = replace(options[service], request_client_certificate=True)
     return options

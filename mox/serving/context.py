@@ -110,6 +110,13 @@ class Context:
         return self._store
 
     @property
+    def has_tls_keys(self) -> bool:
+        """Whether keys of client certificates are registered, for clients to be asked for them."""
+        from mox.store.tlskeys import any_keys
+
+        return any_keys(self.store.dbs)
+
+    @property
     def limits(self) -> Limits:
         """The limits that all workers share, opened at first use."""
         if self._limits is None:

@@ -183,7 +183,9 @@ class _Server:
         certificates = self._ctx.certificates
         if certificates is None:
             return None
-        return certificates.server_context(listen.listener, listen.service)
+        takes_logins = listen.service in self._admission.auth_services
+        asking = takes_logins and self._ctx.has_tls_keys
+        return certificates.server_context(listen.listener, listen.service, asking=asking)
 
     def _attend(self, visit: _Visit) -> Parked | None:
         conn = visit.conn

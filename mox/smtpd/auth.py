@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mox.sasl.outcome import Challenge, Reason
+from mox.serving.clientcert import certified
 from mox.serving.login import Client, Exchange, LoggedIn, LoginSession
 from mox.serving.stream import Stream
 from mox.smtp.events import Auth, AuthResponse
@@ -38,6 +39,7 @@ class Logins:
 
     def _new_session(self) -> LoginSession:
         link = self._link
+        known = certified(link.services.ctx, link.conn)
         client = Client(
             kind="submission",
             ip=link.conn.remote_ip,
@@ -45,6 +47,7 @@ class Logins:
             plaintext_allowed=link.listener.submission.no_require_starttls,
             announce_binding=link.listener.sasl_channel_binding,
             binding=self._binding,
+            certificate=None if known is None else known.login,
         )
         return link.services.authenticator.session(client, link.log)
 

@@ -28,6 +28,7 @@ DATABASES = {
     "account": "a → records.AccountRecord",
     "account_name": "name → a",
     "account_state": "a → records.AccountState",
+    "tls_key": "fingerprint → tlskeys.TlsKey",
     "credentials": "a → credentials record",
     "mailbox": "a m → records.MailboxRecord",
     "mailbox_name": "a name → m",
@@ -113,6 +114,7 @@ class Databases:
     text: lmdb._Database
     text_mark: lmdb._Database
     thread: lmdb._Database
+    tls_key: lmdb._Database
     touched: lmdb._Database
     trained: lmdb._Database
     training: lmdb._Database

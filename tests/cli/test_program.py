@@ -14,6 +14,7 @@ from cryptography import x509
 import mox
 from mox.config import load
 from tests.support.server import MOX
+from tests.tlsio.identities import identity
 
 pytestmark = pytest.mark.e2e
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -203,3 +204,26 @@ def test_reindex(run: Run, tmp_path: Path) -> None:
     result = run("-config", str(directory / "mox.conf"), "reindex", "nobody")
     assert result.returncode == 1
     assert "nobody" in result.stderr
+
+
+def test_tlspubkey(run: Run, tmp_path: Path) -> None:
+    directory = tmp_path / "server"
+    run("localserve", "-dir", str(directory), "-initonly")
+    config = ("-config", str(directory / "mox.conf"))
+    pem = identity("client.example").chain_pem.decode()
+    added = run(*config, "tlspubkey", "add", "mox@localhost", "my laptop", stdin=pem)
+    assert added.returncode == 0, added.stderr
+    known_by = added.stdout.strip()
+    assert len(known_by) == 43
+    again = run(*config, "tlspubkey", "add", "mox@localhost", stdin=pem)
+    assert (again.returncode, "registered already" in again.stderr) == (1, True)
+    listed = run(*config, "tlspubkey", "list", "mox").stdout
+    assert listed.startswith(f"{known_by}  mox  mox@localhost  ")
+    assert listed.endswith("  imap preauth  my laptop\n")
+    assert run(*config, "tlspubkey", "list", "other").stdout == ""
+    assert run(*config, "tlspubkey", "rm", known_by).returncode == 0
+    assert run(*config, "tlspubkey", "rm", known_by).returncode == 1
+    nobody = run(*config, "tlspubkey", "add", "who@elsewhere.example", stdin=pem)
+    assert "no account has the address" in nobody.stderr
+    nothing = run(*config, "tlspubkey", "add", "mox@localhost", stdin="nothing\n")
+    assert "no certificate in PEM form" in nothing.stderr

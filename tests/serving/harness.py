@@ -58,7 +58,9 @@ class FakeCertificates:
     def __init__(self, context: ServerContext | None) -> None:
         self.context = context
 
-    def server_context(self, listener: str, service: str) -> ServerContext | None:
+    def server_context(
+        self, listener: str, service: str, *, asking: bool = False
+    ) -> ServerContext | None:
         return self.context
 
 
@@ -74,6 +76,7 @@ class FakeContext:
     kind: str = "smtp"
     stopping: Event = field(default_factory=Event)
     is_ready: bool = False
+    has_tls_keys: bool = False
 
     @property
     def config(self):
