@@ -73,6 +73,7 @@ def _data(pem: bytes, selector: int, matching: int) -> bytes:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
 
+    from mox.tlsio.names import UNREADABLE
     from mox.tlspolicy.dane import association, digest
 
     try:
@@ -81,7 +82,7 @@ def _data(pem: bytes, selector: int, matching: int) -> bytes:
         if selector != _SELECTORS["spki"]:
             raise UserError("a record about a certificate needs one: this is a key")
         return digest(matching, _public_key(pem))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as e:
+    except (*UNREADABLE, UnsupportedAlgorithm) as e:
         raise UserError(f"not a certificate or key in PEM that can be read: {e}") from e
 
 

@@ -15,7 +15,7 @@ from OpenSSL import SSL, crypto
 from mox.tlsio.contexts import MinVersion, install, new_context, reason_of
 from mox.tlsio.errors import TLSConfigError
 from mox.tlsio.identity import Identity, load
-from mox.tlsio.names import names_of
+from mox.tlsio.names import UNREADABLE, names_of
 
 
 class VerifyFailure(StrEnum):
@@ -106,7 +106,7 @@ class ClientContext:
 def _is_for(cert: crypto.X509, host: str) -> bool:
     try:
         return names_of(cert.to_cryptography()).cover(host)
-    except ValueError:
+    except UNREADABLE:
         # OpenSSL reads it and we cannot: as good as without names.
         return False
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+
+# What the library raises for certificates of strangers, at first reading or at a later look.
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -36,7 +46,7 @@ def names_of(cert: x509.Certificate) -> CertificateNames:
         san = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return CertificateNames(frozenset(_common_names(cert)), frozenset())
-    except ValueError:
+    except UNREADABLE:
         return CertificateNames(frozenset(), frozenset())
     dns = {name.rstrip(".").lower() for name in san.get_values_for_type(x509.DNSName)}
     addresses = [a for a in san.get_values_for_type(x509.IPAddress) if isinstance(a, IP)]
@@ -48,7 +58,7 @@ def _common_names(cert: x509.Certificate) -> list[str]:
     # carry nothing else, and with one of those TLS beats none.
     try:
         attributes = cert.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:
+    except UNREADABLE:
         return []
     names = [a.value.lower() for a in attributes if isinstance(a.value, str)]
     return [name for name in names if _is_sound(name)]

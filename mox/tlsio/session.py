@@ -14,7 +14,7 @@ from mox.tlsio.client import ClientContext, Verification
 from mox.tlsio.contexts import ServerContext, reason_of
 from mox.tlsio.engine import ChannelBinding, TLSInfo
 from mox.tlsio.errors import TLSError
-from mox.tlsio.names import parse_ip
+from mox.tlsio.names import UNREADABLE, parse_ip
 
 # One record's plaintext, and room for one record with its framing.
 _RECORD = 16384
@@ -189,7 +189,7 @@ class TLSSession:
                 return tuple(chain)
             # On this side OpenSSL keeps the peer's own certificate apart.
             leaf = self._connection.get_peer_certificate(as_cryptography=True)
-        except ValueError as e:
+        except UNREADABLE as e:
             raise TLSError(f"certificate cannot be read: {e}") from e
         return (leaf, *chain) if leaf is not None else ()
 

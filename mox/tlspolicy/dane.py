@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
 
-from mox.tlsio.names import names_of
+from mox.tlsio.names import UNREADABLE, names_of
 from mox.tlspolicy.spki import public_key_info
 from mox.tlspolicy.tlsa import TLSA, Matching, Selector, Usage
 
@@ -114,7 +114,7 @@ def _trust_anchor_problem(
             if not problem:
                 return None
             problems.append(problem)
-    except (ValueError, crypto.Error) as e:
+    except (*UNREADABLE, crypto.Error) as e:
         problems.append(f"certificate cannot be read: {e}")
     return problems
 
@@ -157,7 +157,7 @@ def _purpose_problem(leaf: x509.Certificate) -> str:
         usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return ""
-    except ValueError:
+    except UNREADABLE:
         return "certificate's extensions cannot be read"
     return "" if any(oid in usage for oid in _SERVER_AUTH) else "certificate is not for servers"
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from mox.dns import Answer, Resolver, Status
 from mox.dns.answer import ExtendedError
 from mox.dns.mail import Addresses
+from mox.tlsio.names import UNREADABLE
 
 Query = Callable[[str, str], Answer]
 
@@ -83,7 +84,7 @@ def _parses(selector: int, data: bytes) -> bool:
             x509.load_der_x509_certificate(data)
         else:
             load_der_public_key(data)
-    except (ValueError, UnsupportedAlgorithm):
+    except (*UNREADABLE, UnsupportedAlgorithm):
         return False
     return True
 

@@ -213,3 +213,20 @@ def test_records_that_nobody_published_never_raise_nor_match(records: list[TLSA]
     full = server().cert.public_bytes(Encoding.DER)
     expected = any((r.usage, r.selector, r.matching, r.data) == (3, 0, 0, full) for r in usable)
     assert result.ok is expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4))
+def test_certificates_of_any_kind_never_raise_and_never_pass(
+    changes: list[tuple[int, int]],
+) -> None:
+    der = bytearray(server().cert.public_bytes(Encoding.DER))
+    for at, octet in changes:
+        der[at % len(der)] = octet
+    try:
+        cert = x509.load_der_x509_certificate(bytes(der))
+    except (ValueError, x509.InvalidVersion):
+        return
+    records = [tlsa(2, 0, 1, ca()), tlsa(2, 1, 0, ca()), tlsa(3, 0, 1, server())]
+    result = dane.verify(records, [cert, middle().cert, ca().cert], (MX,), NOW)
+    if cert.tbs_certificate_bytes != server().cert.tbs_certificate_bytes:
+        assert not result.ok
