@@ -68,11 +68,16 @@ def _has_field(facts: MessageFacts, name_pattern: str, value_pattern: str) -> bo
         if left < 0:
             return False
         if patterns.matches(name_pattern, name.decode("ascii", "replace")):
-            for value in facts.headers.values(name):
-                text = value[:MAX_VALUE_OCTETS].decode("utf-8", "replace").strip().lower()
-                if patterns.matches(value_pattern, text):
+            for value in facts.headers.raw(name):
+                if patterns.matches(value_pattern, _on_one_line(value[:MAX_VALUE_OCTETS])):
                     return True
     return False
+
+
+def _on_one_line(value: bytes) -> str:
+    """A value as patterns of the reference expect it: folds are one space each."""
+    lines = value.decode("utf-8", "replace").split("\n")
+    return " ".join(line.strip() for line in lines).strip().lower()
 
 
 def is_at_or_below(domain: Domain, above: Domain) -> bool:
