@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.bench import junk, scenarios, signatures
+from tests.bench import checked, junk, scenarios, signatures
 from tests.support.server import Server
 
 
@@ -26,6 +26,8 @@ def main() -> None:
         junk.quality(1_000 if args.quick else 6_000)
         junk.cost(directory / "junk", 500 if args.quick else 3_000)
         signatures.measure(args.quick)
+        checked.shares(args.quick)
+        checked.rates(directory / "checked", args.quick)
         scenarios.startup(server)
         scenarios.smtp_in(server, args.quick)
         scenarios.append(server, args.quick)

@@ -45,8 +45,13 @@ class SMTP(Lines):
             line = self.line()
         return line
 
-    def deliver(self, message: bytes, recipient: bytes = USER.encode()) -> None:
-        self.send(b"MAIL FROM:<bench@localhost>\r\nRCPT TO:<%s>\r\nDATA\r\n" % recipient)
+    def deliver(
+        self,
+        message: bytes,
+        recipient: bytes = USER.encode(),
+        sender: bytes = b"bench@localhost",
+    ) -> None:
+        self.send(b"MAIL FROM:<%b>\r\nRCPT TO:<%b>\r\nDATA\r\n" % (sender, recipient))
         replies = [self.reply() for _ in range(3)]
         if not replies[2].startswith(b"354"):
             raise RuntimeError(f"refused: {replies}")
