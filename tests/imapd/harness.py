@@ -113,6 +113,7 @@ class Site:
         plain_login: bool = True,
         limit: int = 1 << 20,
         loglevel: str = "error",
+        dynamic: str = DYNAMIC,
     ) -> None:
         (directory / "data").mkdir(exist_ok=True)
         if certificate is not None:
@@ -126,7 +127,7 @@ class Site:
             has_tls=str(certificate is not None).lower(),
         )
         (directory / "mox.conf").write_text(static)
-        (directory / "domains.conf").write_text(DYNAMIC)
+        (directory / "domains.conf").write_text(dynamic)
         self.config: Config = load(directory / "mox.conf", check_files=False)
         services = ["imap", "imaps"] if certificate else ["imap"]
         self._listens = {service: _listen(service) for service in services}
@@ -138,7 +139,7 @@ class Site:
             certificates=Certificates.load(self.config) if certificate else None,
         )
         self._clients: list[Client] = []
-        for name in ("mjl", "small"):
+        for name in self.config.dynamic.accounts:
             self.account(name).set_credentials(CREDENTIALS)
         self._server = gevent.spawn(run, self.ctx)
 
