@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from mox.address import parse_domain
 from mox.delivery import rejects, replies, special
 from mox.delivery.arrival import Arrival, Foreign, Result
 from mox.delivery.authenticate import Client, of_program_under_test
@@ -48,7 +49,7 @@ def deliver(store: Store, config: Config, arrival: Arrival, *, localserve: bool)
         return Result(replies.NO_SUCH_USER, facts, outcomes, UNKNOWN_DELAY_S)
     if arrival.foreign is not None:
         try:
-            facts = _authenticated(arrival, arrival.foreign, facts)
+            facts = _authenticated(config, arrival, arrival.foreign, facts)
         except StoreError as e:
             return _not_stored(arrival, facts, e)
     trace = Trace(facts, arrival.reverse_path)
@@ -82,7 +83,9 @@ def _facts(arrival: Arrival, headers: Headers) -> MessageFacts:
     )
 
 
-def _authenticated(arrival: Arrival, foreign: Foreign, facts: MessageFacts) -> MessageFacts:
+def _authenticated(
+    config: Config, arrival: Arrival, foreign: Foreign, facts: MessageFacts
+) -> MessageFacts:
     """Add what message authentication finds, and remove what claims to have been found by us."""
     client = Client.of(arrival.received, arrival.reverse_path)
     found: Authentication
@@ -92,7 +95,8 @@ def _authenticated(arrival: Arrival, foreign: Foreign, facts: MessageFacts) -> M
         found = foreign.checks.authenticate(client, arrival.spool, facts.headers, foreign.spf)
     # After the signatures have been verified: they may be for such a field.
     section = facts.headers.section
-    kept = without_claims(section, (arrival.received.hostname,))
+    ours = {arrival.received.hostname, parse_domain(config.static.hostname)}
+    kept = without_claims(section, ours)
     if kept != section:
         arrival.spool.replace_start(len(section), kept)
     is_sampled = random.random() * 100 < found.dmarc.percent
@@ -162,8 +166,7 @@ def _forget_rejects(store: Store, config: Config, plans: Sequence[Plan], message
     for plan in plans:
         if plan.reply is None:
             for decided in plan.decided:
-                decision = decided.decision
-                if decision.accept and not decision.is_reject:
+                if not decided.decision.is_reject:
                     account = store.account(decided.account)
                     own = config.dynamic.accounts[decided.account]
                     rejects.forget(account, own, message_id)

@@ -31,8 +31,7 @@ class Inquiry:
     facts: MessageFacts
 
     def history(self, mailbox: str) -> History:
-        box = self.account.mailbox(mailbox)
-        return self.account.history(None if box is None else box.id)
+        return self.account.history(self.account.mailbox_id(mailbox))
 
     def rate(self, network: bytes, now: int) -> Rate:
         return self.account.history(None).rate(network, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import gevent
@@ -116,11 +116,14 @@ class Planner:
             self._decide(plan, account, member)
             for account, member in zip(accounts, members, strict=True)
         ]
-        if decisions and not any(decision.accept for decision in decisions):
+        if any(decision.accept for decision in decisions):
+            decisions = [_taken_along(decision) for decision in decisions]
+        elif decisions:
             first = decisions[0]
             plan.error = first.error
             plan.refuse(first.reply or replies.INTERNAL, _result(first), first.reason)
         for account, member, decision in zip(accounts, members, decisions, strict=True):
+            plan.decided.append(Decided(member.account, plan.recipient.path, decision))
             if decision.accept:
                 plan.reason = plan.reason or decision.reason
                 plan.targets.append(self._target(plan, account, member, decision))
@@ -153,9 +156,7 @@ class Planner:
             ask=Inquiry(account, config, to, self.arrival, self.facts),
             now=self.facts.received.when,
         )
-        decision = decide(case)
-        plan.decided.append(Decided(to.account, plan.recipient.path, decision))
-        return decision
+        return decide(case)
 
     def _account(self, to: ToAccount) -> AccountConfig:
         return self.config.dynamic.accounts[to.account]
@@ -166,7 +167,7 @@ class Planner:
         origin = decision.origin
         if decision.is_reject and origin is not None:
             origin = msgspec.structs.replace(origin, content_hash=self.content_hash())
-        keeps = decision.is_reject and decision.mailbox == config.rejects_mailbox
+        is_copy = decision.is_reject and not decision.accept
         return Target(
             account=account,
             mailbox=decision.mailbox,
@@ -177,8 +178,17 @@ class Planner:
             marks=content.marks(config),
             origin=origin,
             destined=decision.destined,
-            most=rejects.most(config) if keeps else 0,
+            once=is_copy,
+            most=rejects.most(config) if is_copy else 0,
         )
+
+
+def _taken_along(decision: Decision) -> Decision:
+    """A member of an alias gets what another member takes."""
+    if decision.accept:
+        return decision
+    details = (*decision.details, "another member of the alias takes it")
+    return replace(decision, accept=True, reply=None, details=details)
 
 
 def _result(decision: Decision) -> str:

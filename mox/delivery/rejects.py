@@ -60,12 +60,10 @@ def forget(account: Account, config: AccountConfig, message_id: str) -> None:
     """Remove copies of a message that was accepted in the end."""
     if not config.rejects_mailbox or not message_id:
         return
-    box = account.mailbox(config.rejects_mailbox)
-    if box is None or not box.messages:
-        return
-    uids = account.history(None).rejects(box.id, message_id)
-    if uids:
-        account.remove(box.id, uids)
+    box_id = account.mailbox_id(config.rejects_mailbox)
+    uids = account.history(None).rejects(box_id, message_id) if box_id is not None else []
+    if box_id is not None and uids:
+        account.remove(box_id, uids)
 
 
 def is_expected(error: StoreError) -> bool:

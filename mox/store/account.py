@@ -81,6 +81,10 @@ class Account:
         """The mailbox of this name; INBOX in any case."""
         return self._reader.mailbox(name)
 
+    def mailbox_id(self, name: str) -> MailboxId | None:
+        """The id of the mailbox of this name, for who needs nothing else of it."""
+        return self._reader.mailbox_id(name)
+
     def mailbox_by_id(self, mailbox_id: MailboxId) -> Mailbox | None:
         return self._reader.mailbox_by_id(mailbox_id)
 

@@ -103,8 +103,9 @@ class Target:
     """One recipient of a delivery. `prefix` holds the added header fields in wire form.
 
     origin: what the reputation of senders needs; its mailboxes are filled in. destined: the
-    mailbox that it would have gone to, created when missing. most: a mailbox with so many
-    messages takes no more (ErrorKind.LIMIT); 0 for no limit.
+    mailbox that it would have gone to, created when missing. once: a reject that the mailbox has
+    already is not stored again (ErrorKind.EXISTS). most: a mailbox with so many messages takes no
+    more (ErrorKind.LIMIT); 0 for no limit.
     """
 
     account: Account
@@ -116,6 +117,7 @@ class Target:
     quota: int = 0  # octets, 0 = no limit
     origin: Origin | None = None
     destined: str = ""
+    once: bool = False
     most: int = 0
     marks: MailboxFlags | None = None  # junk flags that follow from the mailbox
 

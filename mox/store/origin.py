@@ -81,7 +81,6 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_reject: bool = False
     is_forward: bool = False
     is_mailing_list: bool = False
-    is_dsn: bool = False
     message_id: str = ""  # as written
     content_hash: bytes = b""  # SHA-256 without our header fields; of rejects only
     sent_to: tuple[SentTo, ...] = ()

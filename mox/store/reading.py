@@ -106,21 +106,25 @@ class Reader:
 
     def mailbox(self, name: str) -> Mailbox | None:
         """The mailbox of this exact name; any case of INBOX as first level means INBOX."""
-        first, slash, rest = name.partition("/")
-        if first.upper() == "INBOX":
-            name = "INBOX" + slash + rest
+        name = _own_name(name)
+        with self._env.begin() as txn:
+            mailbox_id = self._id_of(txn, name)
+            if mailbox_id is None:
+                return None
+            return self._mailbox(txn, mailbox_id, self._has_children(txn, name))
+
+    def mailbox_id(self, name: str) -> MailboxId | None:
+        """The id of the mailbox that `mailbox` returns."""
+        with self._env.begin() as txn:
+            return self._id_of(txn, _own_name(name))
+
+    def _id_of(self, txn: lmdb.Transaction, name: str) -> MailboxId | None:
         try:
             key = self._key + name.encode()
         except UnicodeEncodeError:
             return None
-        if len(key) > 511:
-            return None
-        with self._env.begin() as txn:
-            value = lookup(txn, self._dbs.mailbox_name, key)
-            if value is None:
-                return None
-            mailbox_id = MailboxId(int.from_bytes(value, "big"))
-            return self._mailbox(txn, mailbox_id, self._has_children(txn, name))
+        value = lookup(txn, self._dbs.mailbox_name, key) if len(key) <= 511 else None
+        return None if value is None else MailboxId(int.from_bytes(value, "big"))
 
     def mailbox_by_id(self, mailbox_id: MailboxId) -> Mailbox | None:
         with self._env.begin() as txn:
@@ -284,6 +288,12 @@ class Reader:
                         break
                     result += records.unpack_ranges(value)
         return _joined(result)
+
+
+def _own_name(name: str) -> str:
+    """A mailbox name with INBOX as it is written here."""
+    first, slash, rest = name.partition("/")
+    return "INBOX" + slash + rest if first.upper() == "INBOX" else name
 
 
 def _joined(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:

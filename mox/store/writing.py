@@ -254,7 +254,7 @@ def _with_origin(plan: _Plan, account: AccountTxn, mailbox: MailboxTxn) -> messa
     origin = msgspec.structs.replace(
         target.origin, mailbox_orig=mailbox.id, mailbox_destined=plan.destined
     )
-    if origin.is_reject and is_known_reject(write.txn, write.dbs, account.id, mailbox.id, origin):
+    if target.once and is_known_reject(write.txn, write.dbs, account.id, mailbox.id, origin):
         raise StoreError(ErrorKind.EXISTS, "the message is there already")
     arrivals.count(write, account.id, origin.networks, plan.incoming.size, plan.incoming.received)
     return replace(plan.incoming, origin=origin)

@@ -51,6 +51,7 @@ def deliver_from(
     keywords: tuple[str, ...] = (),
     when: int = NOW,
     most: int = 0,
+    once: bool = False,
 ) -> Delivered:
     target = Target(
         store.account(account),
@@ -61,6 +62,7 @@ def deliver_from(
         origin=origin,
         destined=destined,
         most=most,
+        once=once,
     )
     (result,) = store.deliver([target], spool)
     if not isinstance(result, Delivered):

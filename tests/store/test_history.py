@@ -194,7 +194,7 @@ def rejected(message_id: str = "<m@x.example>", content: bytes = b"hash") -> Ori
 
 def test_a_reject_is_kept_once(store: Store, spool: MakeSpool) -> None:
     def keep(origin: Origin) -> Delivered:
-        return deliver_from(store, spool(), origin, mailbox="Rejects", destined="INBOX")
+        return deliver_from(store, spool(), origin, mailbox="Rejects", destined="INBOX", once=True)
 
     done = keep(rejected())
     for again in (rejected("<other@x.example>"), rejected(content=b"other")):
