@@ -75,6 +75,8 @@ def message_head(cursor: Cursor) -> MessageHead:
     Without CATENATE the cursor's text must end there.
     """
     cursor.space()
+    # Deviation from RFC 9051 §9: IMAPClient 3.0 sends two spaces between the messages of an APPEND.
+    cursor.maybe(b" ")
     flags: tuple[str, ...] = ()
     date: tuple[int, int] | None = None
     if cursor.peek() == b"(":
