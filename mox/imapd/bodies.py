@@ -6,19 +6,27 @@ need the message to be parsed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from mox import message as mime
 from mox.imap import fetchresponse
-from mox.imap.fetchatt import BinarySection, BinarySize, BodySection, Plain
+from mox.imap.fetchatt import BinarySection, BinarySize, BodySection, Plain, Section
+from mox.message.fields import to_wire
 
 if TYPE_CHECKING:
-    from mox.imap.fetchatt import FetchAttribute, Partial, Section
+    from mox.imap.fetchatt import FetchAttribute, Partial
     from mox.message import Part
     from mox.message.sections import What
     from mox.store.account import Account
     from mox.store.model import MailboxId, StoredMessage
+
+
+# Messages of so many octets are not held in wire form as a whole.
+_LARGE = 1 << 20
+_STEP = 64 << 10
+_WHOLE = Section()
 
 
 class Message:
@@ -39,6 +47,10 @@ class Message:
         if self._part is None:
             self._part = mime.parse(self.stored.data, wire=self.stored.wire)
         return self._part
+
+    @property
+    def is_large(self) -> bool:
+        return len(self.stored.data) >= _LARGE
 
     @property
     def size(self) -> int:
@@ -66,9 +78,11 @@ def read_message(account: Account, mailbox_id: MailboxId, uid: int) -> Message:
     return Message(uid, account.read(mailbox_id, uid))
 
 
-def render(message: Message, item: FetchAttribute) -> list[bytes]:
+def render(message: Message, item: FetchAttribute) -> Iterable[bytes]:
     """An item of a FETCH response, in pieces. Raises UnknownEncoding and NotALeaf."""
     match item:
+        case BodySection(section, _, None, label) if message.is_large and section == _WHOLE:
+            return _streamed(message, label)
         case BodySection(section, _, partial, label):
             content = cut(message.section(section), partial)
             if content is None:
@@ -80,6 +94,15 @@ def render(message: Message, item: FetchAttribute) -> list[bytes]:
             return [fetchresponse.binary_size(label, len(message.decoded(part) or b""))]
         case _:
             return [_structural(message, item)]
+
+
+def _streamed(message: Message, label: bytes) -> Iterator[bytes]:
+    """All of a large message, converted as it goes out: a client may take its time for it."""
+    data, wire = message.stored.data, message.stored.wire
+    yield fetchresponse.body_start(label, message.size)
+    for start in range(0, len(data), _STEP):
+        piece = data[start : start + _STEP]
+        yield piece if wire else to_wire(piece)
 
 
 def _structural(message: Message, item: Plain) -> bytes:

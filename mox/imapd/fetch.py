@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mox.imap import codes, fetchresponse, responses
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mox.imap import commands
     from mox.imapd.session import Session
     from mox.imapd.view import View
+    from mox.logfmt import Kind
     from mox.store.account import Account
 
 # Messages whose lines are made in one go.
@@ -191,13 +192,17 @@ class _Fetch:
         session.write(start)
         space = b" " if self._index_items else b""
         for pieces in self._rendered(message, self._octet_items):
-            session.write(space + pieces[0])
-            for content in pieces[1:]:
-                session.write(content, "data")
+            session.write(space)
+            kind: Kind = "line"
+            for piece in pieces:
+                session.write(piece, kind)
+                kind = "data"
             space = b" "
         session.write(end + fetchresponse.fetch_end())
 
-    def _rendered(self, message: Message, items: Sequence[FetchAttribute]) -> Iterator[list[bytes]]:
+    def _rendered(
+        self, message: Message, items: Sequence[FetchAttribute]
+    ) -> Iterator[Iterable[bytes]]:
         for item in items:
             try:
                 yield render(message, item)

@@ -138,8 +138,13 @@ class Session:
     def flush(self) -> None:
         """Send what has been written."""
         if self._out:
-            out, self._out, self._size = self._out, [], 0
+            out, size = self._out, self._size
+            self._out, self._size = [], 0
             timeout_s = LOGIN_TIMEOUT_S if self.account is None else SEND_TIMEOUT_S
+            if self.compression is None and size > 2 * _BATCH:
+                # Something large, which is not copied once more for a client that is slow.
+                self.conn.send(out, timeout_s)
+                return
             data = out[0] if len(out) == 1 else b"".join(out)
             if self.compression is None:
                 self.conn.send(data, timeout_s)
