@@ -7,7 +7,7 @@ decision is `mox.tlspolicy.decision`'s. How sessions went is kept for reports.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mox import logfmt
 from mox.queue import metrics
@@ -15,7 +15,7 @@ from mox.queue.services import Services
 from mox.queue.session import Session
 from mox.queue.verdict import Verdict
 from mox.queue.way import Unroutable
-from mox.store import sts_policies, tls_results
+from mox.store import sts_policies
 from mox.store.outgoing_records import QueueMessage
 from mox.tlspolicy import tlsa
 from mox.tlspolicy.collect import PolicyResults, TLSSession, results_of
@@ -25,9 +25,6 @@ from mox.tlspolicy.policy import TLSPolicy
 from mox.tlspolicy.report import FailureDetail, PolicyType, Problem, TLSResult
 from mox.tlspolicy.stscache import Consulted, consult
 from mox.tlspolicy.tlsa import Destination, MailHost, TLSALookup
-
-if TYPE_CHECKING:
-    from mox.store.committer import WriteTxn
 
 log = logfmt.logger("queue")
 
@@ -203,10 +200,4 @@ def _keep(
     has_failure = any(result.has_failure for one in found for result in one.results)
     is_report = msg is not None and (msg.is_tls_report or msg.is_dmarc_report)
     send = not is_report or (msg is not None and msg.is_dmarc_report and has_failure)
-    now = services.clock()
-
-    def add(txn: WriteTxn) -> None:
-        for one in found:
-            tls_results.add(txn, domain, one, now, send)
-
-    services.ctx.store.later_write(add)
+    services.results.add(domain, found, send=send)

@@ -14,6 +14,7 @@ from mox.config import outgoing_addresses
 from mox.dns import Resolver
 from mox.queue.hostsfile import HostsFile
 from mox.queue.knowndomains import KnownDomains
+from mox.queue.resultbook import ResultBook
 from mox.serving.stsfetch import PolicyFetcher, client_context, https_port
 from mox.store.outgoing import Outgoing
 from mox.tlsio.client import ClientContext
@@ -46,6 +47,7 @@ class Services:
         self.outgoing = Outgoing(ctx.store)
         self.smtp_port = int(os.environ.get(PORT_VARIABLE) or SMTP_PORT)
         self.known_domains = KnownDomains(ctx, clock)
+        self.results = ResultBook(ctx, clock)
         self._tls_context: ClientContext | None = None
         self.fetch_policy = PolicyFetcher(resolver, self.tls_context, https_port())
 

@@ -49,6 +49,7 @@ def deliver(ctx: Context, services: Services) -> None:
     gevent.killall(loops)
     dispatcher.stop(GRACE_S)
     main.join()
+    services.results.flush()
     ctx.close()
 
 

@@ -69,7 +69,7 @@ class Policy:
     def covers(self, host: str) -> bool:
         """Say whether an MX host (A-labels) is one of the policy's.
 
-        # RFC 8461 §4.1: a wildcard stands for exactly one label, the leftmost.
+        RFC 8461 §4.1: a wildcard stands for exactly one label, the leftmost.
         """
         name = host.rstrip(".").lower()
         return name in self.mx or f"*.{name.partition('.')[2]}" in self.mx

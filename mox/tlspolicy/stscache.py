@@ -218,7 +218,7 @@ class RefreshPlan:
 def plan_refresh(entries: Iterable[CachedPolicy], now: float, chance: random.Random) -> RefreshPlan:
     """Say what is to be done about all entries, as it is due once a day.
 
-    # RFC 8461 §10.2: refreshing before the end leaves an attacker nothing to wait for.
+    RFC 8461 §10.2: refreshing before the end leaves an attacker nothing to wait for.
     """
     forget: list[str] = []
     due: list[str] = []

@@ -67,7 +67,7 @@ class TLSA:
     def is_usable(self) -> bool:
         """Whether a certificate chain can be compared with it.
 
-        # RFC 7672 §3.1.3: usages PKIX-TA and PKIX-EE are not for SMTP.
+        RFC 7672 §3.1.3: usages PKIX-TA and PKIX-EE are not for SMTP.
         """
         if self.usage not in (Usage.DANE_TA, Usage.DANE_EE):
             return False
@@ -144,7 +144,7 @@ def mail_host(resolver: Resolver, name: str, found: Addresses) -> MailHost:
     expanded = found.expanded or name
     alias_authentic = False
     if not found.authentic and expanded != name and resolver.trusts_ad:
-        # RFC 7672 §2.2.2: what the alias points to says nothing about the alias.
+        # RFC 7672 §2.2: what the alias points to says nothing about the alias.
         alias = resolver.query(name, "CNAME")
         alias_authentic = alias.status is Status.OK and alias.authentic
     return MailHost(name, expanded, found.authentic, alias_authentic)
@@ -153,23 +153,23 @@ def mail_host(resolver: Resolver, name: str, found: Addresses) -> MailHost:
 def base_domains(destination: Destination, host: MailHost) -> tuple[str, ...]:
     """Return the names below which records may be, best first; () where DANE is out of question.
 
-    # RFC 7672 §2.2.1: an MX answer that is not authentic may name anybody's host.
+    RFC 7672 §2.2.1: an MX answer that is not authentic may name anybody's host.
     """
     if not destination.authentic:
         return ()
     original = host.name if destination.has_mx else destination.domain
     if host.authentic:
-        # RFC 7672 §2.2.2: the expanded name first, then the one that was asked for.
+        # RFC 7672 §2.2: the expanded name first, then the one that was asked for.
         return tuple(dict.fromkeys((host.expanded, original)))
-    # RFC 7672 §2.2.2: a validated alias into an unsigned zone can have records of its own.
+    # RFC 7672 §2.2: a validated alias into an unsigned zone can have records of its own.
     return (original,) if host.alias_authentic else ()
 
 
 def reference_names(destination: Destination, host: MailHost, base: str) -> tuple[str, ...]:
     """Return the names that a certificate under DANE-TA may be for.
 
-    # RFC 7672 §3.2.2: the TLSA base domain, which is also the server name of TLS, and where
-    # there are MX records the domain that mail is for.
+    RFC 7672 §3.2.2: the TLSA base domain, which is also the server name of TLS, and where
+    there are MX records the domain that mail is for.
     """
     names = [base, *base_domains(destination, host)]
     if destination.has_mx:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from mox.store import recipient_tls, tls_results
+from mox.store import open_store, recipient_tls, tls_results
 from mox.tlsio.identity import Identity
 from tests.queue.peer import DROP
 from tests.queue.tlsworld import (
@@ -117,6 +118,20 @@ def test_sessions_count_and_not_messages(world: World) -> None:
     assert len(world.taken) == 5
     # All couriers have handshakes behind them when the last message is gone.
     site.until(lambda: world.results()[DOMAIN].results[0].success == world.first.handshakes)
+
+
+def test_results_are_written_before_the_process_ends(world: World, tmp_path: Path) -> None:
+    world.servers({"identity": good()})
+    site = world.site()
+    site.services.results.delay_s = 3600.0
+    site.submit(f"you@{DOMAIN}")
+    site.start()
+    site.until_empty()
+    assert tls_results.of_day(site.ctx.store, "") == []
+    site.stop()
+    store = open_store(tmp_path / "data")
+    assert {record.policy_domain for record in tls_results.of_day(store, "")} == {DOMAIN, H1}
+    store.close()
 
 
 @pytest.mark.parametrize(

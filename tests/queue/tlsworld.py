@@ -102,6 +102,7 @@ class World:
             names=self.records, port=self.first.port, static=static, clock=self.clock, **options
         )
         site.names.authentic = True
+        site.services.results.delay_s = 0.0
         port = self.policies.port if self.policies else 1
         services = site.services
         services.fetch_policy = PolicyFetcher(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 
@@ -130,7 +130,7 @@ def test_certificate_that_cannot_be_read_is_for_nobody(
     der, key = unreadable(old, new)
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.use_certificate(crypto.load_certificate(crypto.FILETYPE_ASN1, der))
-    context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, key))
+    context.use_privatekey(load_pem_private_key(key, None))
     server = SSL.Connection(context)
     server.set_accept_state()
     client = TLSSession(ClientContext(verify=False, system_ca=False), "mail.example")

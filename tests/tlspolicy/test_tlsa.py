@@ -77,7 +77,7 @@ def host(expanded: str = "", *, authentic: bool = True, alias: bool = False) -> 
         (destination(), host(), ("mx.example.org",), ("mx.example.org", "example.org")),
         (destination(authentic=False), host(), (), None),
         (destination(), host(authentic=False), (), None),
-        # An alias: RFC 7672 §2.2.2.
+        # An alias: RFC 7672 §2.2.
         (
             destination(),
             host("real.example.net"),
@@ -98,7 +98,7 @@ def host(expanded: str = "", *, authentic: bool = True, alias: bool = False) -> 
             ("mx.example.org",),
             ("mx.example.org", "example.org", "org.example.com"),
         ),
-        # No MX: RFC 7672 §2.2.2, non-MX destinations.
+        # No MX: RFC 7672 §2.2, non-MX destinations.
         (
             destination(has_mx=False, expanded="mx.example.org"),
             host(),
