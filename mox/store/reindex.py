@@ -2,7 +2,8 @@
 
 Messages that the index knows keep their uids; their overview, size and counters are made anew.
 Files it does not know become messages, entries without file go. Where the index has been lost,
-everything gets new uids under new UIDVALIDITYs, so that clients download again.
+everything gets new uids under new UIDVALIDITYs, so that clients download again. Where messages
+came from is read from the fields that they got on delivery.
 """
 
 from __future__ import annotations
@@ -13,17 +14,27 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from mox.message import index_facts
-from mox.store import mailfiles, messages, records
+from mox.store import history_txn, mailfiles, messages, records
 from mox.store.account import Account
-from mox.store.account_txn import AccountTxn
+from mox.store.account_txn import AccountTxn, MailboxTxn
 from mox.store.committer import WriteTxn
 from mox.store.errors import ErrorKind, StoreError
+from mox.store.maildir import INBOX
 from mox.store.model import M_EMAIL_ID, M_FLAGS, M_SIZE, MailboxId, MessageTuple
-from mox.store.records import FILE_IS_WIRE, KEY_AE, KEY_AMU
+from mox.store.origin import Origin
+from mox.store.originreading import read_origin
+from mox.store.records import FILE_IS_WIRE, HAS_ORIGIN, KEY_AE, KEY_AMU
 from mox.store.store import Store, open_store
 
 _AT_ONCE = 500
+# Special uses of mailboxes that messages are moved to.
+FILED = frozenset({"\\Archive", "\\Junk", "\\Trash"})
+
+# A message's record, its size, what the index keeps of it, and where it came from.
+_Fresh = tuple[MessageTuple, int, messages.Kept, Origin | None]
 
 
 @dataclass(slots=True)
@@ -73,10 +84,10 @@ def _rebuild(store: Store, account: Account, mailbox_id: MailboxId, uids: Sequen
         if path is not None:
             work.append((message, f"{directory}/{path}"))
     fresh = store.pool.apply(_read_facts, (work,))
-    old = account.overviews(mailbox_id, [message[0] for message, _, _ in fresh])
+    old = account.overviews(mailbox_id, [message[0] for message, *_ in fresh])
     wrong = [
         (message, size, kept)
-        for (message, size, kept), was in zip(fresh, old, strict=True)
+        for (message, size, kept, _), was in zip(fresh, old, strict=True)
         if size != message[M_SIZE] or was != records.unpack_overview(kept.overview)
     ]
 
@@ -89,7 +100,9 @@ def _rebuild(store: Store, account: Account, mailbox_id: MailboxId, uids: Sequen
                 key = KEY_AMU.pack(account.id, mailbox_id, message[0])
                 write.put(write.dbs.overview, key, kept.overview)
                 mailbox.replace(present, (*present[:7], size, present[8], present[9]))
-        for message, _, kept in fresh:
+        for message, _, kept, origin in fresh:
+            if origin is not None:
+                _add_origin(mailbox, message[0], origin)
             key = KEY_AE.pack(account.id, message[M_EMAIL_ID])
             write.put(write.dbs.summary, key, kept.summary)
             write.delete(write.dbs.text, key)
@@ -101,16 +114,31 @@ def _rebuild(store: Store, account: Account, mailbox_id: MailboxId, uids: Sequen
     return len(wrong)
 
 
-def _read_facts(
-    work: list[tuple[MessageTuple, str]],
-) -> list[tuple[MessageTuple, int, messages.Kept]]:
-    result: list[tuple[MessageTuple, int, messages.Kept]] = []
+def _read_facts(work: list[tuple[MessageTuple, str]]) -> list[_Fresh]:
+    result: list[_Fresh] = []
     for message, path in work:
         found = mailfiles.read_regular(path)
         if found is not None:
-            facts = index_facts(found[0], wire=bool(message[M_FLAGS] & FILE_IS_WIRE))
-            result.append((message, facts.size, messages.kept(facts)))
+            wire = bool(message[M_FLAGS] & FILE_IS_WIRE)
+            facts = index_facts(found[0], wire=wire)
+            is_known = message[M_FLAGS] & HAS_ORIGIN
+            origin = None if is_known else read_origin(found[0], wire=wire)
+            result.append((message, facts.size, messages.kept(facts), origin))
     return result
+
+
+def _add_origin(mailbox: MailboxTxn, uid: int, origin: Origin) -> None:
+    """Give a message the facts of its delivery back."""
+    present = mailbox.get(uid)
+    if present is None or present[M_FLAGS] & HAS_ORIGIN:
+        return
+    first = mailbox.id
+    if FILED.intersection(mailbox.record.special_use):
+        # Its own mailbox says nothing of where it was delivered: most likely to INBOX.
+        first = mailbox.account.mailbox_id(INBOX) or first
+    changed = (*present[:8], present[M_FLAGS] | HAS_ORIGIN, present[9])
+    mailbox.replace(present, changed)
+    history_txn.put(mailbox, changed, msgspec.structs.replace(origin, mailbox_orig=first))
 
 
 def _recount(account_id: int, mailbox_id: MailboxId, write: WriteTxn) -> None:
