@@ -152,6 +152,8 @@ class Incoming:
             link.accepted += 1
         elif any(outcome.result in _HELD_UP for outcome in result.outcomes):
             link.conn.slow = not self._ctx.localserve
+        # The client may wait for long; the message need not stay in memory for that.
+        transaction.close()
         link.wait(result.delay_s)
         return result.reply
 

@@ -27,6 +27,7 @@ def main() -> None:
         junk.cost(directory / "junk", 500 if args.quick else 3_000)
         signatures.measure(args.quick)
         checked.shares(args.quick)
+        checked.questions(directory / "questions", args.quick)
         checked.rates(directory / "checked", args.quick)
         scenarios.startup(server)
         scenarios.smtp_in(server, args.quick)

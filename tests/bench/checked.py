@@ -15,6 +15,8 @@ from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
+from gevent.pool import Pool
+
 from mox.address import Path as MailPath
 from mox.address import parse_address, parse_domain
 from mox.dns import Answer, Resolver
@@ -26,10 +28,14 @@ from mox.mailauth.content import SignedContent
 from mox.mailauth.dkimsign import Signer, sign
 from mox.mailauth.dmarcauthor import author_domains, evaluate_authors
 from mox.mailauth.results import ARCResult, ARCStatus, Authentication
+from mox.store import open_store
+from mox.store.model import Flag, FlagOp
+from mox.store.origin import Kind
 from tests.bench.clients import SMTP
 from tests.bench.corpuswords import LANGUAGES
 from tests.bench.scenarios import in_threads, report
 from tests.mailauth.dkimkeys import record, rsa_key
+from tests.store.origins import deliver_from, origin_of
 from tests.support.fakedns import FakeDNS
 from tests.support.server import MOX, eventually, free_offset
 
@@ -238,3 +244,32 @@ def shares(quick: bool) -> None:
             for _ in range(times):
                 check()
             report(f"one check: {name}", (time.process_time() - began) / times * 1e6, "µs")
+
+
+def questions(directory: Path, quick: bool) -> None:
+    """What a question about a sender costs, while the account holds much mail of its domain."""
+    count = 1_000 if quick else 10_000
+    store = open_store(directory)
+    try:
+        account = store.account("u0")
+
+        def deliver(number: int) -> None:
+            with store.spool() as spool:
+                spool.write(b"Subject: x\r\n\r\ntext\r\n")
+                deliver_from(store, spool, origin_of(f"a{number}@x.example"), account="u0")
+
+        Pool(64).map(deliver, range(count))
+        inbox = account.mailbox("INBOX")
+        assert inbox is not None, "made with the account"
+        history = account.history(inbox.id)
+        for state, word in (("unread", ""), ("judged", "$NotJunk")):
+            if word:
+                uids = list(account.uids(inbox.id))
+                account.store_flags(inbox.id, uids, FlagOp.ADD, Flag.NONE, (word,))
+            began = time.process_time()
+            for _ in range(1000):
+                history.verdicts(Kind.FROM_DOMAIN, b"x.example", 0, 20, validated=True)
+            microseconds = (time.process_time() - began) * 1000
+            report(f"one question, {count} {state} messages of the domain", microseconds, "µs")
+    finally:
+        store.close()
