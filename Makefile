@@ -59,7 +59,13 @@ test: $(STAMP) tools lint
 soak: $(STAMP) tools
 	$(BIN)/pytest -m "slow" --timeout 7200
 
+# atheris has no wheel for every Python: without one only the property tests run.
+FUZZ_S ?= 600
 fuzz: $(STAMP)
+	if $(BIN)/pip install --quiet --only-binary :all: --target $(VENV)/fuzz atheris==3.0.0; then \
+	  mkdir -p $(VENV)/fuzz/imap && PYTHONPATH=$(VENV)/fuzz $(BIN)/python -m tests.fuzz.imap \
+	    -max_total_time=$(FUZZ_S) -max_len=4000 -artifact_prefix=$(VENV)/fuzz/ $(VENV)/fuzz/imap; \
+	fi
 	MOX_FUZZ=1 $(BIN)/pytest -m "not e2e" --timeout 7200 $(ARGS)
 
 bench: $(STAMP)

@@ -78,15 +78,25 @@ class _Partial:
 
     def cursor(self, reader: Reader) -> Cursor:
         text = bytes(self.text)
-        return Cursor(text, self.literals, reader.utf8, reader.limits, self.arguments_at)
+        return Cursor(
+            text,
+            self.literals,
+            reader.utf8,
+            reader.limits,
+            self.arguments_at,
+            reader.pedantic,
+        )
 
 
 class Reader:
     """Turns the client's octets into events; raises nothing on any input."""
 
-    def __init__(self, limits: Limits = LIMITS, *, utf8: bool = False) -> None:
+    def __init__(
+        self, limits: Limits = LIMITS, *, utf8: bool = False, pedantic: bool = False
+    ) -> None:
         self.limits = limits
         self.utf8 = utf8
+        self.pedantic = pedantic
         self._buffer = LineBuffer()
         self._partial = _Partial()
         self._step: Callable[[], _Result] = self._line

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mox.imap import codes, responses
-from mox.imapd.answer import Done, Refusal
+from mox.imapd.answer import Done, Refusal, bad
 from mox.imapd.capabilities import disabled_capabilities
 from mox.imapd.selected import account_of
 
@@ -25,6 +25,9 @@ _NUMBERS = 2**32 - 1
 
 def cmd_enable(session: Session, command: commands.Enable) -> Done:
     state = session.state
+    if session.view is not None and session.reader.pedantic:
+        # RFC 5161 §3.1
+        raise bad("ENABLE is for the authenticated state")
     had_condstore, had_metadata = state.condstore, state.metadata
     names = state.enable_named(command.names, disabled=disabled_capabilities(session))
     session.reader.utf8 = state.utf8

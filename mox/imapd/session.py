@@ -98,7 +98,8 @@ class Session:
         self.service = service
         self.conn = conn
         self.log = self._logger()
-        self.reader = Reader(LIMITS_BEFORE_LOGIN)
+        pedantic = service.ctx.config.static.pedantic
+        self.reader = Reader(LIMITS_BEFORE_LOGIN, pedantic=pedantic)
         self.state = ProtocolState()
         self._login: LoginSession | None = None
         self.account: Account | None = None

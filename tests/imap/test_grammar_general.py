@@ -36,7 +36,8 @@ from mox.imap.commands import (
     Unselect,
     Unsubscribe,
 )
-from mox.imap.events import BadCommand
+from mox.imap.events import BadCommand, CommandReady
+from mox.imap.framing import Reader
 from mox.imap.grammar.cursor import SyntaxFailure
 from mox.imap.grammar.unauthenticated import sasl_line
 from mox.imap.sequence import SequenceSet
@@ -482,3 +483,27 @@ def test_malformed_list(line):
 
 def test_lsub():
     assert command('lsub "#news." "comp.mail.*"') == Lsub("t", "#news.", ListPattern("comp.mail.*"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"a noop ",
+        b"a select inbox  ",
+        b"a uid fetch 1 flags (changedsince 0)",
+        b"a select inbox (qresync (1 0))",
+        b'a create "\xc3\xa9"',
+    ],
+)
+def test_what_is_tolerated_is_refused_when_pedantic(line: bytes) -> None:
+    for pedantic, expected in ((False, CommandReady), (True, BadCommand)):
+        reader = Reader(pedantic=pedantic)
+        reader.feed(line + b"\r\n")
+        assert isinstance(reader.next_event(), expected)
+
+
+def test_pedantic_takes_what_the_grammar_has() -> None:
+    reader = Reader(pedantic=True)
+    for line in (b"a noop", b"b uid fetch 1 flags (changedsince 1)", b"c create &AOk-"):
+        reader.feed(line + b"\r\n")
+        assert isinstance(reader.next_event(), CommandReady)

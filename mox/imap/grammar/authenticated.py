@@ -92,6 +92,8 @@ def _qresync(cursor: Cursor) -> Qresync:
     cursor.space()
     # RFC 7162 §7 wants 1 or more; 0 comes from clients that never learned a modseq.
     modseq = cursor.number(MAX_NUMBER64)
+    if not modseq:
+        cursor.tolerate("modseq is at least 1")
     known: SequenceSet | None = None
     if not cursor.maybe(b" "):
         return Qresync(uidvalidity, modseq)

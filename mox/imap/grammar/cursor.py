@@ -62,7 +62,8 @@ class Cursor:
     """Reads left to right; every failure is a SyntaxFailure.
 
     `utf8` says how mailbox names are encoded: plain UTF-8 once UTF8=ACCEPT or IMAP4rev2 is
-    enabled, modified UTF-7 before.
+    enabled, modified UTF-7 before. With `pedantic` what clients do against the grammar is
+    refused, for those who test theirs.
     """
 
     text: bytes
@@ -70,6 +71,7 @@ class Cursor:
     utf8: bool = False
     limits: Limits = LIMITS
     at: int = 0
+    pedantic: bool = False
     _next_literal: int = field(default=0, repr=False)
 
     def fail(self, text: str) -> NoReturn:
@@ -108,12 +110,21 @@ class Cursor:
         """Tell whether another element follows, and step over the space before it."""
         start = self.at
         if self.at_end():
+            if self.at != start:
+                self.tolerate("spaces at the end")
             return False
         if self.at != start + 1:
             self.fail("expected a space")
         return True
 
+    def tolerate(self, text: str) -> None:
+        """Note that something is let through which the grammar does not have."""
+        if self.pedantic:
+            self.fail(text)
+
     def end(self) -> None:
+        if self.at < len(self.text) and self.at_end():
+            self.tolerate("spaces at the end")
         if not self.at_end():
             self.fail("unexpected text at the end")
 

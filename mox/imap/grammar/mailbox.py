@@ -30,6 +30,8 @@ def mailbox(cursor: Cursor) -> str:
 def _decoded(cursor: Cursor, raw: bytes) -> str:
     # Clients send raw UTF-8 names also without having enabled it: no modified UTF-7 name has an
     # octet above 0x7f, so the two cannot be confused.
+    if not cursor.utf8 and not raw.isascii():
+        cursor.tolerate("mailbox name is not modified UTF-7")
     if cursor.utf8 or not raw.isascii():
         return cursor.unicode(raw, "mailbox name")
     try:

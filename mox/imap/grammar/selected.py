@@ -85,6 +85,8 @@ def _fetch_modifier(cursor: Cursor, modifiers: _Modifiers) -> None:
         cursor.space()
         # Deviation from RFC 7162 §7: 0 is let through, iOS Mail 16 sends it.
         modifiers.changed_since = cursor.number(MAX_NUMBER64)
+        if not modifiers.changed_since:
+            cursor.tolerate("CHANGEDSINCE is at least 1")
     elif name == "PARTIAL" and modifiers.window is None:
         cursor.space()
         modifiers.window = read_window(cursor)
