@@ -18,6 +18,7 @@ from mox.imapd.answer import Done, Refusal
 from mox.imapd.bodies import peeking
 from mox.imapd.describe import list_line, status_line
 from mox.imapd.fetch import fetch_messages
+from mox.imapd.pace import Pace
 from mox.imapd.selected import account_of
 from mox.imapd.updates import known_updates
 from mox.store.errors import HistoryLost
@@ -144,8 +145,10 @@ def _write_updates(
     lines = contexts.removals(session, view)
     lines += known_updates(view, feed, session.state, expunge=expunge, flags=flags, new=new)
     lines += contexts.changes(session, view)
+    pace = Pace()
     for line in lines:
         session.write(line)
+        pace()
 
 
 def _tell_account(session: Session) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mox.imap import codes, responses
-from mox.imap.sequence import Range, merge_ranges, ranges_of, slices_in
+from mox.imap.sequence import Range, merge_ranges, ranges_of, slices_in, uids_at
 from mox.imapd.flagtext import KEYWORD_SHIFT, RECENT, all_flags
 from mox.store.errors import HistoryLost
 from mox.store.model import (
@@ -165,8 +165,9 @@ def _hold(view: View, news: News) -> None:
     if news.gone:
         view.gone = True
         view.hold(view.uids)
-    for start, stop in slices_in(merge_ranges(news.expunged), view.uids):
-        view.hold(view.uids[start:stop])
+    if news.expunged:
+        gone = slices_in(merge_ranges(news.expunged), view.uids)
+        view.hold(uids_at(gone, view.uids))
 
 
 def expunge_lines(view: View, *, vanished: bool) -> list[bytes]:
