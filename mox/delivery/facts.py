@@ -15,6 +15,11 @@ from mox.message.words import decode_header
 from mox.networks import network_keys
 from mox.store.origin import Origin, Validation
 
+# RFC 5322 §2.1.1: no line is longer; what is longer is no Message-ID.
+_MAX_MESSAGE_ID = 998
+# Of To, and of Cc, that are read.
+_MAX_FIELDS = 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFacts:
@@ -70,8 +75,12 @@ class MessageFacts:
         """
         if path.address is None or not path.localpart:
             return True
+        localpart = path.localpart.encode()
         for name in (b"to", b"cc"):
-            for value in self.headers.values(name):
+            # RFC 5322 §3.6: there is one of each; some programs write several.
+            for value in self.headers.raw(name)[:_MAX_FIELDS]:
+                if localpart not in value:
+                    continue
                 if any(mailbox.address == path.address for mailbox in mailboxes(value)):
                     return True
         return False
@@ -105,10 +114,6 @@ def origin_of(facts: MessageFacts, recipient: Path) -> Origin:
         dkim_domains=tuple(d.unicode for d in found.dkim_domains) if found else (),
         message_id=facts.message_id[:_MAX_MESSAGE_ID],
     )
-
-
-# RFC 5322 §2.1.1: no line is longer; what is longer is no Message-ID.
-_MAX_MESSAGE_ID = 998
 
 
 @lru_cache(maxsize=4096)
