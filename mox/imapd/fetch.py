@@ -189,6 +189,7 @@ class _Fetch:
             self.missing += 1
             return
         session = self._session
+        session.unfinished = True
         session.write(start)
         space = b" " if self._index_items else b""
         for pieces in self._rendered(message, self._octet_items):
@@ -199,6 +200,7 @@ class _Fetch:
                 kind = "data"
             space = b" "
         session.write(end + fetchresponse.fetch_end())
+        session.unfinished = False
 
     def _rendered(
         self, message: Message, items: Sequence[FetchAttribute]

@@ -253,6 +253,9 @@ def _outcome(
     except Exception as e:
         session.log.exception("command failed unexpectedly", cmd=name, err=e)
         metrics.PANICS.labels("imapserver").inc()
+        if session.unfinished:
+            # What follows would be taken for a part of the response.
+            raise ConnectionLost("a response could not be completed") from e
         return Refusal("internal error", codes.SERVERBUG), "panic"
     return done, "ok"
 

@@ -66,6 +66,7 @@ class Session:
     bad_commands: those in a row that made no sense. idling: the IDLE that is running.
     user: the name that was logged in with. compression: set once COMPRESS is in force.
     interest: what NOTIFY asked for. heard: the account's modseq up to which that was told.
+    unfinished: a response has been begun and is not complete.
     quiet_since: when the client was last waited for, of one that listens; 0 for none.
     """
 
@@ -89,6 +90,7 @@ class Session:
         "service",
         "state",
         "then",
+        "unfinished",
         "user",
         "view",
         "wake",
@@ -109,6 +111,7 @@ class Session:
         self.interest: Interest | None = None
         self.heard = 0
         self.quiet_since = 0.0
+        self.unfinished = False
         self.wake = Wake()
         self.view: View | None = None
         self.cached: Message | None = None
@@ -327,6 +330,8 @@ class Session:
             return
         try:
             self.flush()
+            if self.compression is not None:
+                self.compression.rest()
         except (ConnectionLost, ConnectionTimeout):
             # The session finds out by itself.
             self.wake.ring()

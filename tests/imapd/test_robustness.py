@@ -86,6 +86,24 @@ def test_unexpected_error_is_logged_and_the_session_goes_on(
     client.ok('list "" *')
 
 
+def test_an_error_amid_a_response_ends_the_connection(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tagged answer after half a response would be read as a part of it."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("boom")
+
+    site.add(message(1))
+    client = site.login("inbox")
+    with logged() as lines, monkeypatch.context() as patch:
+        patch.setattr("mox.imapd.fetch.render", broken)
+        client.send("a fetch 1 (uid body.peek[])\r\n")
+        assert client.is_closed()
+    assert lines.containing("boom")
+    site.login("inbox").ok("fetch 1 body.peek[]")
+
+
 @pytest.mark.parametrize(
     ("kind", "code"),
     [
