@@ -150,6 +150,8 @@ def format_set(numbers: Sequence[int]) -> bytes:
 
 def format_ordered(numbers: Sequence[int]) -> bytes:
     """Write numbers in their order, ascending runs as ranges (RFC 5267 §3.2)."""
+    if isinstance(numbers, range) and numbers and numbers.step == 1:
+        return format_ranges([(numbers[0], numbers[-1])])
     pairs: list[Range] = []
     for number in numbers:
         if pairs and number == pairs[-1][1] + 1:

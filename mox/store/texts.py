@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import zstandard
 
-from mox import metrics
+from mox import logfmt, metrics
 from mox.message.searchable import Searchable, searchable
 from mox.store import mailfiles
-from mox.store.errors import MessageGone
+from mox.store.errors import MessageGone, StoreError
 from mox.store.model import M_EMAIL_ID, M_FLAGS, M_UID, MailboxId
 from mox.store.reading import lookup, range_items
 from mox.store.records import FILE_IS_WIRE, KEY_A, KEY_AE, KEY_AM, MailboxState
@@ -37,6 +37,8 @@ _TOO_LARGE = b"-"
 # Fast; the next levels save a tenth and take twice as long.
 _LEVEL = 1
 _AT_ONCE = 100
+
+log = logfmt.logger("store")
 
 _messages = metrics.counter(
     "mox_store_text_index_messages_total", "Messages added to the text index."
@@ -109,8 +111,12 @@ class Backlog:
             modseq = account.modseq()
             if self._done.get(name) == modseq or not self._is_due(name, modseq, now):
                 continue
-            for mailbox_id, uidnext in _mailboxes(self._store, account):
-                yield from _index_mailbox(self._store, account, mailbox_id, uidnext)
+            try:
+                for mailbox_id, uidnext in _mailboxes(self._store, account):
+                    yield from _index_mailbox(self._store, account, mailbox_id, uidnext)
+            except (StoreError, OSError) as e:
+                # The others have their turn; this one again when it has changed.
+                log.error("adding messages to the text index", err=e, account=name)
             self._done[name] = modseq
             self._seen.pop(name, None)
 

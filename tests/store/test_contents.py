@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from mox.message.searchable import searchable
 from mox.store import Store, housekeeping
+from mox.store import texts as texts_module
 from mox.store.account import Account
 from mox.store.model import M_EMAIL_ID, M_THREAD_ID, Flag, FlagOp, MailboxId, MessageTuple, Target
 from mox.store.reindex import reindex_account
@@ -173,6 +176,26 @@ def test_new_messages_enter_the_text_index_when_the_account_is_quiet(
         assert list(backlog.steps(now)) == []
         deliver(store, spool(mail(now)))
     assert len(list(backlog.steps(70.0))) == 1
+
+
+def test_trouble_with_one_account_does_not_keep_the_others_out(
+    store: Store, spool: MakeSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, _, _ = deliver(store, spool(mail(1)))
+    other = store.account("other")
+    (done,) = store.deliver([Target(other, "INBOX", b"", NOW)], spool(mail(2)))
+    assert not isinstance(done, Exception)
+    readable = texts_module.mailfiles.read_regular
+
+    def read(path: str) -> tuple[bytes, int] | None:
+        if "/mjl/" in path:
+            raise OSError("disk trouble")
+        return readable(path)
+
+    monkeypatch.setattr(texts_module.mailfiles, "read_regular", read)
+    index_all(store)
+    assert count(store, "text") == 1
+    assert texts(account, [1]) == {}
 
 
 def test_a_file_that_is_being_renamed_is_found(store: Store, spool: MakeSpool) -> None:
