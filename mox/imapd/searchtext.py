@@ -137,8 +137,8 @@ class StoredText:
 _IN_ENVELOPE = frozenset({"subject", "from", "to", "cc", "bcc"})
 # Words with single spaces between them stand together in a display name and in a subject.
 _RUN = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*")
-# Longer ones may be cut short.
-_FULL_ENVELOPE = 16 << 10
+# Fields in longer ones may be cut short.
+_FULL_OVERVIEW = 16 << 10
 _SLICE = 500
 
 
@@ -184,17 +184,24 @@ class OverviewFilter:
 
     def _look_at(self, some: list[tuple[int, int]]) -> None:
         known, needed = self._known, self._needed
-        overviews = self._account.overviews(self._mailbox_id, [uid for _, uid in some])
-        for (email_id, _), overview in zip(some, overviews, strict=True):
+        rarest = needed[0]
+        found = self._account.packed_overviews(self._mailbox_id, [uid for _, uid in some])
+        for (email_id, _), overview in zip(some, found, strict=True):
             # Of one that is gone, a copy may be there.
-            known[email_id] = overview is None or _may_match(overview[0], needed)
+            known[email_id] = (
+                overview is None
+                or (rarest in overview.lower() and _has_all(overview, needed))
+                or not _is_plain(overview)
+            )
 
 
-def _may_match(envelope: bytes, needed: list[bytes]) -> bool:
-    lower = envelope.lower()
-    for run in needed:
-        if run not in lower:
-            # Only plain text can be told to lack something.
-            plain = envelope.isascii() and b"=?" not in envelope
-            return not plain or len(envelope) > _FULL_ENVELOPE
-    return True
+def _has_all(overview: bytes, needed: list[bytes]) -> bool:
+    lower = overview.lower()
+    return all(run in lower for run in needed)
+
+
+def _is_plain(overview: bytes) -> bool:
+    """Whether all text is there as it is: only of such can be told that it lacks something."""
+    # Its first four octets are a length.
+    text = overview[4:]
+    return text.isascii() and b"=?" not in text and len(text) <= _FULL_OVERVIEW

@@ -126,6 +126,9 @@ class Account:
     ) -> list[tuple[bytes, bytes] | None]:
         return self._reader.overviews(mailbox_id, uids)
 
+    def packed_overviews(self, mailbox_id: MailboxId, uids: Sequence[int]) -> list[bytes | None]:
+        return self._reader.packed_overviews(mailbox_id, uids)
+
     def summaries(
         self, mailbox_id: MailboxId, messages: Sequence[MessageTuple], pace: Callable[[], None]
     ) -> list[Summary]:

@@ -236,13 +236,18 @@ class Reader:
 
     def overviews(self, mailbox_id: int, uids: Sequence[int]) -> list[tuple[bytes, bytes] | None]:
         """(ENVELOPE, BODYSTRUCTURE) ready to send, for each uid; None where it is gone."""
+        unpack = records.unpack_overview
+        found = self.packed_overviews(mailbox_id, uids)
+        return [None if value is None else unpack(value) for value in found]
+
+    def packed_overviews(self, mailbox_id: int, uids: Sequence[int]) -> list[bytes | None]:
+        """The same as kept: both in one piece."""
         pack = KEY_AMU.pack
         account_id = self.id
         keys = [pack(account_id, mailbox_id, uid) for uid in uids]
         with self._env.begin() as txn, txn.cursor(db=self._dbs.overview) as cursor:
             found = dict(cursor.getmulti(keys))
-        unpack = records.unpack_overview
-        return [unpack(found[key]) if key in found else None for key in keys]
+        return list(map(found.get, keys))
 
     def path(self, mailbox_id: int, uid: int) -> str | None:
         """The file of a message, below the mailbox's directory."""
