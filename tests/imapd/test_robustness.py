@@ -207,6 +207,35 @@ _WORDS = (
     *("a", "1", "*", "1:*", "(", ")", "[", "]", '"', "{3+}\r\nabc", "{9999}", "~{2+}\r\nab", "\\"),
     *("select", "inbox", "fetch", "store", "search", "uid", "flags", "body[]", "not", "or", "$"),
     *("append", "list", "status", "copy", "enable", "idle", "done", "return", "$", "NIL", "\0"),
+    *("append inbox catenate (", 'url "/INBOX/;UID=1"', "text {2+}\r\nab", "uid replace 1 inbox"),
+    *(
+        "notify set (personal (messagenew messageexpunge flagchange))",
+        "notify none",
+        "uidbatches 500",
+    ),
+    *(
+        "getmetadata inbox",
+        "setmetadata inbox (/private/a {1+}\r\nx)",
+        "/private/a",
+        "myrights inbox",
+    ),
+    *(
+        "enable qresync uidonly",
+        "unauthenticate",
+        'login mjl@example.org "test1234-ä"',
+        "uid store 1",
+    ),
+    *(
+        "select inbox (qresync (1 1))",
+        "esearch in (personal) return (count) all",
+        "uid move 1 Sent",
+    ),
+    *(
+        "uid sort (date) utf-8 all",
+        "uid thread references utf-8 all",
+        "compress deflate",
+        "create x/y",
+    ),
     *("body.peek[1.2.mime]", "+flags", "(\\Seen)", "header", "binary[1]<0.5>", "close", "%", "&-"),
 )
 
