@@ -1,6 +1,6 @@
 """Copies of refused messages in the Rejects mailbox: kept once, for two weeks, a thousand at most.
 
-The user looks there when something is missing. Moving a message out says that it was wanted.
+The user looks there when something is missing; filing a message says that it was wanted.
 """
 
 from __future__ import annotations
