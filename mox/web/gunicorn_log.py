@@ -40,7 +40,8 @@ class LogfmtLogger(Logger):
         _log.debug(_text(msg, args))
 
     def debug(self, msg: str, *args: object, **kwargs: object) -> None:
-        if _log.trace_enabled():
+        # At start it tells its settings, four thousand octets that nobody here has chosen.
+        if _log.trace_enabled() and not msg.startswith("Current configuration"):
             _log.trace(_text(msg, args))
 
     def exception(self, msg: str, *args: object, **kwargs: object) -> None:
