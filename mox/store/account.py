@@ -68,7 +68,7 @@ class Account:
         self._expunged = f"{self._root}/expunged"
         self._quarantine = f"{self._root}/quarantine"
         self._reader = Reader(store.dbs, account_id)
-        self._folders = Folders(store.committer, account_id, self.base)
+        self._folders = Folders(store.dbs, store.committer, account_id, self.base)
 
     # ---- reading (see Reader for what they return)
 

@@ -55,6 +55,10 @@ class Findings:
             if e.kind is not ErrorKind.NOT_FOUND:
                 raise
 
+    def _is_there(self, path: str) -> bool:
+        """Whether a file is in the mailbox's directory even now, while no rename can begin."""
+        return os.path.lexists(f"{self.directory}/{path}")
+
     def _bits(self, mailbox: MailboxTxn, bits: int) -> int:
         """Keyword letters of a file name as bits of the mailbox's own table."""
         if not bits:
@@ -77,6 +81,8 @@ class Findings:
             message = mailbox.get(uid)
             if recorded is None or message is None or recorded == path.encode():
                 continue
+            if not self._is_there(path):
+                continue  # it has got yet another name since: what this one says is old
             flags, bits = message[M_FLAGS] & FLAG_MASK, message[M_KEYWORDS]
             text = maildir.split_name(path[4:])[1]
             if text not in messages.own_letters(write, key):
@@ -116,6 +122,8 @@ class Findings:
                 if len(known) != 4:  # expunged: its file should have been put away
                     self.leftovers.append(each.incoming.path)
                 continue
+            if not self._is_there(each.incoming.path):
+                continue  # a writer took it back, or it has another name: found the next time
             uid = messages.add(account, mailbox, each.incoming)
             bits = self._bits(mailbox, each.keyword_bits)
             message = mailbox.get(uid)
@@ -134,7 +142,7 @@ class Findings:
             message = mailbox.get(uid)
             if message is None or write.get(dbs.file, key) != path.encode():
                 continue
-            if os.path.lexists(f"{self.directory}/{path}"):
+            if self._is_there(path):
                 continue  # what was listed was another directory, in the middle of a rename
             base = maildir.split_name(path[4:])[0]
             write.delete(dbs.base, mailbox.key + base.encode())

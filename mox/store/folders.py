@@ -8,11 +8,13 @@ at a time: two that cross could not be told apart afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,9 +24,10 @@ from mox.store import history_txn, maildir, records
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import Committer, WriteTxn
 from mox.store.durable import fsync_directory, space_error
+from mox.store.env import Databases
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.model import ChangeKind, MailboxId
-from mox.store.reading import range_items
+from mox.store.reading import lookup, range_items
 from mox.store.records import KEY_A, KEY_AM, KEY_AMU, Intent, MailboxState
 
 T = TypeVar("T")
@@ -42,9 +45,12 @@ _Rename = tuple[MailboxId, str, str]
 class Folders:
     """The mailbox-changing half of an account. Each call waits until the change is durable."""
 
-    __slots__ = ("_committer", "_expunged", "_maildir", "id")
+    __slots__ = ("_committer", "_dbs", "_expunged", "_maildir", "id")
 
-    def __init__(self, committer: Committer, account_id: int, directory: Path) -> None:
+    def __init__(
+        self, dbs: Databases, committer: Committer, account_id: int, directory: Path
+    ) -> None:
+        self._dbs = dbs
         self._committer = committer
         self.id = account_id
         self._maildir = os.fspath(directory / "Maildir")
@@ -64,6 +70,8 @@ class Folders:
             try:
                 for each in (*maildir.parents(name), name):
                     maildir.make_mailbox_directory(self.path(each))
+            except FileNotFoundError as e:
+                raise _Busy from e  # a rename took it away under our hands
             except OSError as e:
                 raise space_error(e, self.path(name)) from e
 
@@ -104,8 +112,11 @@ class Folders:
             return name
 
         name = self._alone(announce)
+        intents = [Intent(maildir.directory_name(name))]
 
         def park_directory() -> None:
+            if not self._is_announced(mailbox_id, intents):
+                raise _Changed  # another mailbox may have the name by now
             _rename_if_there(self.path(name), parked)
 
         def change(write: WriteTxn) -> None:
@@ -117,7 +128,7 @@ class Folders:
         try:
             self._committer.write(change, prepare=park_directory)
         except StoreError:
-            self._finish(mailbox_id, [Intent(maildir.directory_name(name))])
+            self._finish(mailbox_id, intents)
             raise
 
     # ---- rename
@@ -128,12 +139,7 @@ class Folders:
         Not for INBOX, which RFC 9051 §6.3.6 treats apart (Account.rename_mailbox does).
         """
         new = maildir.normal_name(new)
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return self._rename(mailbox_id, new)
-            except _Changed:
-                continue
-        return self._rename(mailbox_id, new)
+        return _again(partial(self._rename, mailbox_id, new))
 
     def _rename(self, mailbox_id: MailboxId, new: str) -> list[MailboxId]:
         def announce(write: WriteTxn) -> tuple[list[_Rename], list[Intent]]:
@@ -146,11 +152,15 @@ class Folders:
         pairs, intents = self._alone(announce)
 
         def move_directories() -> None:
+            if not self._is_announced(mailbox_id, intents):
+                raise _Changed  # we were slow, and the keeper has taken it back
             for _, old, name in pairs:
                 _rename_if_there(self.path(old), self.path(name))
             try:
                 for parent in maildir.parents(new):
                     maildir.make_mailbox_directory(self.path(parent))
+            except FileNotFoundError as e:
+                raise _Changed from e
             except OSError as e:
                 raise space_error(e, self.path(new)) from e
 
@@ -247,6 +257,8 @@ class Folders:
         gone = not os.path.isdir(os.path.join(self._maildir, intents[0].source))
 
         def directories() -> None:
+            if not self._is_announced(mailbox_id, intents):
+                return  # someone else has finished it
             # The last first, as the names may follow each other (A/B to A/B/B, then A to A/B).
             for intent in reversed(intents):
                 target = os.path.join(self._maildir, intent.target)
@@ -257,12 +269,21 @@ class Folders:
 
         def change(write: WriteTxn) -> None:
             account = AccountTxn(write, self.id)
-            write.delete(write.dbs.intent, KEY_AM.pack(self.id, mailbox_id))
+            key = KEY_AM.pack(self.id, mailbox_id)
+            if not _is_there(write.get(write.dbs.intent, key), intents):
+                return
+            write.delete(write.dbs.intent, key)
             if removal and gone:
                 remove_mailbox(account, mailbox_id)
             account.save()
 
-        self._committer.write(change, prepare=directories)
+        _again(lambda: self._committer.write(change, prepare=directories))
+
+    def _is_announced(self, mailbox_id: MailboxId, intents: list[Intent]) -> bool:
+        """Whether the operation is still ours to do or to take back."""
+        with self._dbs.env.begin() as txn:
+            present = lookup(txn, self._dbs.intent, KEY_AM.pack(self.id, mailbox_id))
+        return _is_there(present, intents)
 
 
 # ---- inside the transaction
@@ -352,8 +373,9 @@ def _renames(account: AccountTxn, mailbox_id: MailboxId, new: str) -> list[_Rena
             raise StoreError(ErrorKind.EXISTS, f"mailbox exists already: {name}")
     if new == old:
         raise StoreError(ErrorKind.EXISTS, "mailbox has that name already")
-    if new.startswith(old + "/"):
-        pairs.reverse()  # the deepest first, so that none lands on another
+    # The new name of one may be the present name of another (A/B becomes A/B/B as A becomes A/B):
+    # the deepest go first on the way down, the highest on the way up; so none lands on another.
+    pairs.sort(key=lambda pair: pair[1].count("/"), reverse=new.startswith(old + "/"))
     return pairs
 
 
@@ -366,6 +388,20 @@ class _Busy(StoreError):
 class _Changed(StoreError):
     def __init__(self) -> None:
         super().__init__(ErrorKind.INTERNAL, "mailboxes have changed meanwhile, try again")
+
+
+def _is_there(value: bytes | None, intents: list[Intent]) -> bool:
+    return value is not None and records.decode_intents(value) == intents
+
+
+def _again(operation: Callable[[], T]) -> T:
+    """Begin again when someone made a mailbox of the same name that very moment."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return operation()
+        except _Changed:
+            continue
+    return operation()
 
 
 def _inode(directory: str) -> int:
@@ -412,7 +448,9 @@ def _bring_along(made: str, directory: str) -> None:
         for sub in ("cur", "new"):
             if os.path.isdir(os.path.join(made, sub)):
                 for name in os.listdir(os.path.join(made, sub)):
-                    os.rename(os.path.join(made, sub, name), os.path.join(directory, sub, name))
+                    # What a writer has just taken back itself, as it could get no entry, is gone.
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rename(os.path.join(made, sub, name), os.path.join(directory, sub, name))
     except OSError as e:
         raise space_error(e, directory) from e
 

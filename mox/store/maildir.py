@@ -173,9 +173,13 @@ def parents(name: str) -> list[str]:
 
 
 def make_mailbox_directory(path: str) -> None:
-    """Make cur, new and tmp, durable. Nothing happens where they exist."""
+    """Make cur, new and tmp, durable. Nothing happens where they exist.
+
+    Raises OSError, FileNotFoundError when someone renamed the directory meanwhile.
+    """
     created = not os.path.isdir(path)
-    os.makedirs(path, mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.makedirs(path, mode=0o700)
     make_subdirectories(path)
     if created and os.path.basename(path).startswith("."):
         # The mark that Maildir++ delivery agents look for in folders.

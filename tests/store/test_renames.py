@@ -274,6 +274,53 @@ def test_an_interrupted_rename_is_taken_back_wherever_it_ended(
     assert made <= {".A.B"}, "a parent that was made for the new name may stay"
 
 
+@pytest.mark.parametrize(
+    ("names", "old", "new"),
+    [
+        (["A", "A/B", "A/B/B", "A/B/B/C", "A/B/C"], "A", "A/B"),
+        (["A", "A/B", "A/B/B", "A/B/B/C", "A/B/C", "A/B/C/B/C"], "A", "A/B/C"),
+    ],
+)
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_mailboxes_below_keep_their_messages_where_old_and_new_names_meet(
+    account: Account, spool: MakeSpool, names: list[str], old: str, new: str, is_empty: bool
+) -> None:
+    """A/B/C becomes A/B/B/C, which has to become A/B/B/B/C first, with or without messages."""
+    for name in names:
+        account.create_mailbox(name)
+    counts = {name: 0 if is_empty and n % 2 else n + 1 for n, name in enumerate(names)}
+    ids = {name: fill(account, name, spool, counts[name]) for name in names if counts[name]}
+    account.rename_mailbox(mailbox_id(account, old), new)
+    for name, box in ids.items():
+        account.mend(box)
+        assert mailbox_id(account, new + name.removeprefix(old)) == box
+        assert list(account.uids(box)) == list(range(1, counts[name] + 1))
+    assert account.usage().messages == sum(counts.values())
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_mailbox_is_made_again_when_a_rename_took_its_directory_half_way(
+    account: Account, monkeypatch: pytest.MonkeyPatch, nth: int
+) -> None:
+    real, calls = os.mkdir, []
+
+    def taken_away(path: str, *args: int, **kwargs: int) -> None:
+        if path.endswith(("/cur", "/new", "/tmp")):
+            calls.append(path)
+            if len(calls) == nth:
+                os.rename(os.path.dirname(path), account.base / "elsewhere")
+        real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "mkdir", taken_away)
+    account.create_mailbox("A")
+    account.refresh(mailbox_id(account, "A"))
+    assert sorted(path.name for path in (root(account) / ".A").iterdir() if path.is_dir()) == [
+        "cur",
+        "new",
+        "tmp",
+    ]
+
+
 def test_renames_of_an_account_wait_for_each_other(
     account: Account, spool: MakeSpool, store: Store
 ) -> None:
@@ -300,6 +347,34 @@ def test_a_rename_that_the_keeper_took_back_begins_again(
     assert ".A" not in directories(account)
     account.mend(box)
     assert list(account.uids(box)) == [1]
+    assert not housekeeping.pending_intents(store)
+
+
+@pytest.mark.parametrize("how", ["rename", "delete"])
+def test_who_was_slow_leaves_alone_what_others_did_after_the_keeper_had_taken_it_back(
+    account: Account, spool: MakeSpool, store: Store, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Announced, then stopped for longer than the keeper waits; meanwhile the name has moved on."""
+    slow, other = fill(account, "A", spool), fill(account, "C", spool, 2)
+    before = BeforeWrite(store, monkeypatch, nth=2)
+
+    def overtake() -> None:
+        account.finish_intents()
+        account.rename_mailbox(slow, "Z")
+        account.rename_mailbox(other, "A")
+
+    before.action = overtake
+    if how == "rename":
+        account.rename_mailbox(slow, "B")
+    else:
+        with pytest.raises(StoreError) as caught:
+            account.delete_mailbox(slow)
+        assert caught.value.temporary
+    assert mailbox_id(account, "A") == other
+    assert mailbox_id(account, "B" if how == "rename" else "Z") == slow
+    for box, uids in ((slow, [1]), (other, [1, 2])):
+        account.mend(box)
+        assert list(account.uids(box)) == uids
     assert not housekeeping.pending_intents(store)
 
 
@@ -377,6 +452,39 @@ def test_half_of_a_rename_is_no_expunge(
     assert list(account.uids(box)) == [1]
     assert account.paths(box, [1]) == [f"{old}S"]
     assert flags(account, box, 1) == Flag.SEEN
+
+
+def test_a_name_that_was_seen_and_is_old_by_now_takes_no_flags_away(
+    account: Account, spool: MakeSpool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Someone listed the directory between two of our renames, and applies it after the second."""
+    box = fill(account, "A", spool)
+    account.store_flags(box, [1], FlagOp.ADD, Flag.SEEN)
+    crash_after_mirror(store, monkeypatch)
+    before = BeforeWrite(store, monkeypatch)
+
+    def overtake() -> None:
+        account.mend(box)
+        account.store_flags(box, [1], FlagOp.ADD, Flag.FLAGGED)
+        mirror_flags(store)
+
+    before.action = overtake
+    account.mend(box)
+    assert flags(account, box, 1) == Flag.SEEN | Flag.FLAGGED
+    (path,) = (root(account) / ".A/cur").iterdir()
+    assert account.paths(box, [1]) == [f"cur/{path.name}"]
+
+
+def test_a_file_that_its_writer_took_back_while_it_was_looked_at_is_no_message(
+    account: Account, spool: MakeSpool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = fill(account, "A", spool)
+    file = root(account) / ".A/new/1.2.x"
+    file.write_bytes(b"Subject: in vain\n\n")
+    before = BeforeWrite(store, monkeypatch)
+    before.action = file.unlink
+    account.mend(box)
+    assert list(account.uids(box)) == [1]
 
 
 def test_both_we_and_mutt_set_the_same_flag(
