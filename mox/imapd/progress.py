@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # RFC 9585 §4: often enough that no client gives up, seldom enough to be no burden.
 INTERVAL_S: Final = 10.0
 # Messages that one transaction copies, moves, flags or removes: others write in between.
-PIECE: Final = 2500
+PIECE: Final = 5000
 
 
 class Progress:

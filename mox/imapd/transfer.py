@@ -142,10 +142,10 @@ def expunge_deleted(session: Session, view: View, tag: str) -> int:
 
 
 def _expunge(session: Session, view: View, tag: str, uids: array[int]) -> int:
-    account = account_of(session)
+    pieces = Progress(session, tag, len(uids)).pieces(uids)
     modseq = 0
-    for piece in Progress(session, tag, len(uids)).pieces(uids):
-        modseq = account.expunge(view.mailbox_id, piece).modseq or modseq
+    for expunged in account_of(session).expunge_pieces(view.mailbox_id, pieces):
+        modseq = expunged.modseq or modseq
     return modseq
 
 
