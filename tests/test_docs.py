@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def load_commands() -> list[Command]:
 def check_command(line: str) -> None:
     """Fail unless the command is there and takes these flags and arguments."""
     # N stands for a number, COMMAND for any; other words in capitals are as good as values.
-    words = ["1" if word == "N" else word for word in line.split() if word != "COMMAND"]
+    words = ["1" if word == "N" else word for word in shlex.split(line) if word != "COMMAND"]
     _, words = arguments.parse_globals(words)
     command, rest = arguments.find(load_commands(), words)
     if rest:  # prose names commands without their arguments

@@ -69,12 +69,21 @@ def find(commands: Sequence[Command], words: Sequence[str]) -> tuple[Command, li
         count = len(command.words)
         if tuple(words[:count]) == command.words:
             return command, list(words[count:])
-    below = [command for command in commands if words and command.words[0] == words[0]]
+    below = _below(commands, words)
     if below:
         raise UsageError("\n".join(usage(command) for command in below))
     unknown = f"\nmox: unknown command {words[0]!r}" if words else ""
     lines = [f"  {short(command)}" for command in commands]
     raise UsageError("\n".join([USAGE, "", "commands:", *lines]) + unknown)
+
+
+def _below(commands: Sequence[Command], words: Sequence[str]) -> list[Command]:
+    """The commands that share the most first words with these, at least one."""
+    for count in range(len(words), 0, -1):
+        start = tuple(words[:count])
+        if below := [command for command in commands if command.words[:count] == start]:
+            return below
+    return []
 
 
 def parse(command: Command, words: Sequence[str]) -> argparse.Namespace:
@@ -85,7 +94,7 @@ def parse(command: Command, words: Sequence[str]) -> argparse.Namespace:
     for word in given:
         name = word.partition("=")[0]
         # argparse takes the beginning of a flag with one dash for the flag, whatever it is told.
-        if any(flag.startswith(name) for flag in known) and name not in {*known, "-"}:
+        if any(flag.startswith(name) for flag in known) and name not in {*known, "-", ""}:
             parser.error(f"unknown flag {name}")
     return parser.parse_args(given)
 

@@ -21,6 +21,8 @@ MODULES = (
     "mox.cli.account",
     "mox.cli.tlskey",
     "mox.cli.queue",
+    "mox.cli.queueholds",
+    "mox.cli.queueretired",
     "mox.cli.junk",
     "mox.cli.config",
     "mox.cli.dns",

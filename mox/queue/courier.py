@@ -149,7 +149,7 @@ class Courier:
         # Recipients of one submission stay together: one time for all.
         jitter_s = schedule.draw(self._services.chance)
         next_attempt = now + schedule.interval(job.flow.attempts, jitter_s)
-        return [Start(id, job.bundle.when, next_attempt) for id in job.bundle.ids]
+        return [Start(id, job.bundle.when, next_attempt, job.flow_key) for id in job.bundle.ids]
 
     def _let_go(self, ids: Sequence[int]) -> None:
         self._in_hand.difference_update(ids)

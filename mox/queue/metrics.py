@@ -44,6 +44,7 @@ DANE_UNVERIFIED = metrics.counter(
 TLSA_ERRORS = metrics.counter(
     "mox_queue_destination_dane_gathertlsa_errors_total", "TLSA lookups that failed."
 )
+HELD = metrics.gauge("mox_queue_hold", "Messages in the queue that are held.")
 STS_POLICIES = metrics.counter(
     "mox_mtastsdb_get_total", "Questions for the MTA-STS policy of a domain.", ("result",)
 )

@@ -7,14 +7,13 @@ messages without sender, or of an account that is gone, are for the postmaster.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mox.address import NULL_PATH, Address, AddressError, Domain, Path, parse_domain
 from mox.delivery.headers import Headers
 from mox.message import dsn
 from mox.message.ids import message_id, parse_message_id
 from mox.message.trace import delivered_to, return_path
-from mox.queue.services import Services
 from mox.queue.verdict import Verdict
 from mox.store.errors import StoreError
 from mox.store.model import Flag, Target
@@ -22,11 +21,29 @@ from mox.store.outgoing_records import QueueMessage
 
 if TYPE_CHECKING:
     from mox.config import Config
+    from mox.store import Store
+    from mox.store.outgoing import Outgoing
 
 FAILED: Final = "mail delivery failed"
 DELAYED: Final = "mail delivery delayed"
 INBOX: Final = "INBOX"
 DMARC_REPORTS: Final = "dmarc"
+
+
+class Office(Protocol):
+    """What it takes to tell somebody something."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def outgoing(self) -> Outgoing: ...
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def hostname(self) -> Domain: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,39 +56,39 @@ class _Box:
     flags: Flag = Flag.NONE
 
 
-def tell_failure(services: Services, msg: QueueMessage, verdict: Verdict, now: float) -> None:
+def tell_failure(office: Office, msg: QueueMessage, verdict: Verdict, now: float) -> None:
     """Tell that a message was given up. Raises StoreError."""
-    _tell(services, msg, verdict, now, ())
+    _tell(office, msg, verdict, now, ())
 
 
 def tell_delay(
-    services: Services, msg: QueueMessage, verdict: Verdict, now: float, attempts: list[float]
+    office: Office, msg: QueueMessage, verdict: Verdict, now: float, attempts: list[float]
 ) -> None:
     """Tell that a message is late and will be tried again at these times. Raises StoreError."""
     if not msg.is_dmarc_report:
-        _tell(services, msg, verdict, now, tuple(int(when) for when in attempts))
+        _tell(office, msg, verdict, now, tuple(int(when) for when in attempts))
 
 
 def _tell(
-    services: Services,
+    office: Office,
     msg: QueueMessage,
     verdict: Verdict,
     now: float,
     next_attempts: tuple[int, ...],
 ) -> None:
-    box = _box(services.config, services.hostname, msg)
-    notification = _compose(services, msg, verdict, now, next_attempts, box.to)
+    box = _box(office.config, office.hostname, msg)
+    notification = _compose(office, msg, verdict, now, next_attempts, box.to)
     target = Target(
-        account=services.ctx.store.account(box.account),
+        account=office.store.account(box.account),
         mailbox=box.mailbox,
         # RFC 5321 §6.1: a notification has the null reverse-path.
         prefix=return_path(NULL_PATH) + delivered_to(box.to),
         received=(int(now), 0),
         flags=box.flags,
     )
-    with services.ctx.store.spool() as spool:
+    with office.store.spool() as spool:
         spool.write(dsn.compose(notification, utf8=msg.smtputf8))
-        [result] = services.ctx.store.deliver([target], spool)
+        [result] = office.store.deliver([target], spool)
     if isinstance(result, StoreError):
         raise result
 
@@ -91,15 +108,15 @@ def _box(config: Config, hostname: Domain, msg: QueueMessage) -> _Box:
 
 
 def _compose(
-    services: Services,
+    office: Office,
     msg: QueueMessage,
     verdict: Verdict,
     now: float,
     next_attempts: tuple[int, ...],
     to: Path,
 ) -> dsn.Dsn:
-    hostname = services.hostname
-    header = _header(services, msg)
+    hostname = office.hostname
+    header = _header(office, msg)
     reply = verdict.reply
     recipient = dsn.Recipient(
         address=msg.recipient.path(),
@@ -109,7 +126,7 @@ def _compose(
         remote_mta=_remote_mta(verdict) if reply else None,
         remote_ip=verdict.ip if reply and verdict.host else None,
         reply=_reply_lines(verdict),
-        last_attempt=int(msg.last_attempt),
+        last_attempt=int(msg.last_attempt) or None,
         will_retry_until=next_attempts[-1] if next_attempts else None,
         next_attempts=next_attempts,
     )
@@ -144,10 +161,10 @@ def _remote_mta(verdict: Verdict) -> Domain | None:
         return None  # an address literal, or our own mailboxes
 
 
-def _header(services: Services, msg: QueueMessage) -> bytes:
+def _header(office: Office, msg: QueueMessage) -> bytes:
     """Return the header section of the message, as far as its first piece has it."""
     try:
-        start = next(services.outgoing.chunks(msg), b"")
+        start = next(office.outgoing.chunks(msg), b"")
     except StoreError:
         # The file is what cannot be read: the sender must hear of the failure all the same.
         start = msg.prefix

@@ -22,6 +22,7 @@ from mox.tlsio.client import ClientContext
 if TYPE_CHECKING:
     from mox.config import Config
     from mox.serving.context import Context
+    from mox.store import Store
 
 SMTP_PORT: Final = 25
 # For tests: another port than 25 at the mail hosts of other domains.
@@ -50,6 +51,10 @@ class Services:
         self.results = ResultBook(ctx, clock)
         self._tls_context: ClientContext | None = None
         self.fetch_policy = PolicyFetcher(resolver, self.tls_context, https_port())
+
+    @property
+    def store(self) -> Store:
+        return self.ctx.store
 
     @property
     def config(self) -> Config:

@@ -52,7 +52,7 @@ def settle(services: Services, msg: QueueMessage, delivery: Delivery, transport:
         ),
         done=is_done,
         next_attempt=msg.next_attempt,
-        keep_until=_keep_until(services.config, msg, now) if is_done else 0.0,
+        keep_until=keep_until(services.config, msg.sender_account, now) if is_done else 0.0,
         dialed_ips=delivery.dialed_ips,
     )
 
@@ -72,8 +72,9 @@ def _tell(services: Services, msg: QueueMessage, verdict: Verdict, now: float) -
     return True
 
 
-def _keep_until(config: Config, msg: QueueMessage, now: float) -> float:
-    account = config.dynamic.accounts.get(msg.sender_account)
+def keep_until(config: Config, account_name: str, now: float) -> float:
+    """Return until when to remember what leaves an account's queue now; 0: not at all."""
+    account = config.dynamic.accounts.get(account_name)
     period = account.keep_retired_message_period if account else KEEP_OF_UNKNOWN
     return now + period.total_seconds() if period else 0.0
 

@@ -10,6 +10,7 @@ import gevent
 
 from mox import logfmt
 from mox.metrics import PANICS
+from mox.queue import metrics
 from mox.queue.dispatcher import Dispatcher
 from mox.queue.services import Services
 from mox.serving.context import Context
@@ -40,7 +41,7 @@ def deliver(ctx: Context, services: Services) -> None:
     watch = ctx.store.watch(QUEUE, dispatcher.wake.set)
     main = gevent.spawn(dispatcher.run)
     loops: list[gevent.Greenlet[..., None]] = [
-        gevent.spawn(_look, ctx.store),
+        gevent.spawn(_look, ctx.store, services.outgoing),
         gevent.spawn(_expire, services.outgoing),
     ]
     ctx.ready()
@@ -53,10 +54,11 @@ def deliver(ctx: Context, services: Services) -> None:
     ctx.close()
 
 
-def _look(store: Store) -> None:
+def _look(store: Store, outgoing: Outgoing) -> None:
     while True:
         gevent.sleep(LOOK_S)
         _guarded(store.notifier.look)
+        _guarded(lambda: metrics.HELD.set(outgoing.held()))
 
 
 def _expire(outgoing: Outgoing) -> None:

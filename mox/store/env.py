@@ -52,6 +52,7 @@ DATABASES = {
     "queue_due": "hash of a flow, next attempt u64, id → id of the submission u64, flow",
     "queue_file": "file name, id → empty",
     "queue_from_id": "unique id in an envelope sender → id",
+    "hold_rule": "id u64 → hold_rules.HoldRule",
     "retired": "id → outgoing record",
     "retired_until": "time u64, id → empty",
     "summary": "a e → message.Summary of all copies of a message",
@@ -86,6 +87,7 @@ class Databases:
     expunged: lmdb._Database
     file: lmdb._Database
     history: lmdb._Database
+    hold_rule: lmdb._Database
     intent: lmdb._Database
     junk_state: lmdb._Database
     log: lmdb._Database

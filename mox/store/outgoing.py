@@ -151,6 +151,13 @@ class Outgoing:
             entries: int = txn.stat(self._dbs.queue)["entries"]
         return entries
 
+    def held(self) -> int:
+        """Return how many messages are held: those that are never due."""
+        with self._dbs.env.begin() as txn:
+            entries: int = txn.stat(self._dbs.queue)["entries"]
+            due: int = txn.stat(self._dbs.queue_due)["entries"]
+        return entries - due
+
     def messages(self, after: int = 0, limit: int = 0) -> list[QueueMessage]:
         """Return live messages with ids above `after`, ascending; all when `limit` is 0."""
         return [decode(value) for value in self._values(self._dbs.queue, after, limit)]

@@ -13,7 +13,7 @@ import lmdb
 import msgspec
 from msgspec import structs
 
-from mox.store import outgoing_due
+from mox.store import hold_rules, outgoing_due
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.outgoing_due import ID, TIME_ID, micros
 from mox.store.outgoing_records import (
@@ -47,11 +47,15 @@ class FromIdTaken(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """An attempt about to begin: `when` is the time the message was due, as in its Bundle."""
+    """An attempt about to begin: `when` is the time the message was due, as in its Bundle.
+
+    With a `flow_key`, only if the message is still of that flow.
+    """
 
     id: QueueId
     when: int
     next_attempt: float  # should this one not end
+    flow_key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,10 @@ def add(txn: WriteTxn, messages: Sequence[QueueMessage], file: str) -> list[Queu
     same = len({(m.sender, m.prefix) for m in messages}) == 1
     base = QueueId(first if same and len(messages) > 1 else 0)
     ids = [QueueId(first + i) for i in range(len(messages))]
+    holding = hold_rules.in_force(txn)
     for id, message in zip(ids, messages, strict=True):
-        msg = structs.replace(message, id=id, base_id=base, file=file)
+        hold = message.hold or any(rule.matches(message) for rule in holding)
+        msg = structs.replace(message, id=id, base_id=base, file=file, hold=hold)
         if msg.from_id:
             _claim_from_id(txn, msg)
         txn.put(dbs.queue, ID.pack(id), encode(msg))
@@ -130,6 +136,8 @@ def start(txn: WriteTxn, begun: Start, now: float) -> QueueMessage | None:
     msg = live(txn, begun.id)
     if msg is None or msg.hold or micros(msg.next_attempt) != begun.when:
         return None
+    if begun.flow_key and not outgoing_due.entry(msg)[0].startswith(begun.flow_key):
+        return None  # it has got another transport
     new = structs.replace(
         msg,
         attempts=msg.attempts + 1,

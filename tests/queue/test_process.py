@@ -236,14 +236,14 @@ def test_kill_repeats_at_most_what_was_in_flight(server: Serve, sink: Sink) -> N
     # What was in hand waits for its next attempt; all the rest goes. (What is being delivered at
     # the moment of looking reads the same.)
     def only_interrupted() -> bool:
-        lines = server.mox("queue", "list").splitlines()
+        lines = server.mox("queue", "list").splitlines()[1:]
         interrupted = all("delivering..." in line for line in lines)
         return interrupted and len(lines) <= kills * sink.most_open
 
     eventually(only_interrupted, 30.0, 0.5)
     server.mox("queue", "kick")
     eventually(lambda: len(sink.taken) == count, 30.0)
-    eventually(lambda: server.mox("queue", "list") == "(none)\n", 30.0, 0.5)
+    eventually(lambda: server.mox("queue", "list") == "messages:\n(none)\n", 30.0, 0.5)
     repeated = sum(sink.taken.values()) - count
     assert repeated <= kills * sink.most_open
     # Files whose removal was cut short are removed hours later.
@@ -256,7 +256,7 @@ def test_dead_sink_is_found_again_by_a_kick(server: Serve, sink: Sink) -> None:
     server.submit(range(3))
 
     def attempted() -> bool:
-        lines = server.mox("queue", "list").splitlines()
+        lines = server.mox("queue", "list").splitlines()[1:]
         return len(lines) == 3 and all("refused" in line and "next 7m" in line for line in lines)
 
     eventually(attempted, 30.0, 0.3)
@@ -266,7 +266,7 @@ def test_dead_sink_is_found_again_by_a_kick(server: Serve, sink: Sink) -> None:
     eventually(lambda: sum(again.taken.values()) == 1)
     assert server.mox("queue", "kick") == "2 messages will be tried now\n"
     eventually(lambda: sum(again.taken.values()) == 3)
-    eventually(lambda: server.mox("queue", "list") == "(none)\n", 10.0, 0.3)
+    eventually(lambda: server.mox("queue", "list") == "messages:\n(none)\n", 10.0, 0.3)
     again.close()
 
 
@@ -274,7 +274,7 @@ def test_unknown_message_is_not_kicked(server: Serve) -> None:
     with pytest.raises(subprocess.CalledProcessError) as failure:
         server.mox("queue", "kick", "7")
     assert failure.value.stderr == "not in the queue: 7\n"
-    assert server.mox("queue", "list") == "(none)\n"
+    assert server.mox("queue", "list") == "messages:\n(none)\n"
 
 
 @pytest.mark.skipif(not os.path.exists(SINK), reason="needs Postfix's smtp-sink")
@@ -298,7 +298,7 @@ def test_hundreds_a_second_go_to_one_server(tmp_path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        eventually(lambda: server.mox("queue", "list") == "(none)\n", 60.0, 0.2)
+        eventually(lambda: server.mox("queue", "list") == "messages:\n(none)\n", 60.0, 0.2)
         rate = count / (time.monotonic() - began)
         delivered = server.log.count('m="message delivered"')
         assert delivered == count
