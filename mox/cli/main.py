@@ -23,6 +23,7 @@ MODULES = (
     "mox.cli.queue",
     "mox.cli.queueholds",
     "mox.cli.queueretired",
+    "mox.cli.queuesuppress",
     "mox.cli.junk",
     "mox.cli.config",
     "mox.cli.dns",

@@ -18,6 +18,7 @@ from mox.queue.carriers import carrier_to
 from mox.queue.delivery import Carrier, Delivery
 from mox.queue.hop import Hop, Job
 from mox.queue.settle import settle
+from mox.queue.suppressed import suppressed
 from mox.store.errors import StoreError
 from mox.store.outgoing import Outcome, Start
 from mox.store.outgoing_records import QueueMessage
@@ -84,15 +85,21 @@ class Courier:
         messages = self._record([job])
         if not messages:
             return True
-        deliveries = carrier.deliver(messages)
+        stopped = suppressed(self._services.store, messages)
+        to_carry = [msg for msg in messages if msg.id not in stopped]
+        carried = iter(carrier.deliver(to_carry) if to_carry else ())
+        deliveries = [stopped.get(msg.id) or next(carried) for msg in messages]
         self._settle(messages, deliveries)
+        if not to_carry:
+            return True
         if not carrier.is_down:
             self._hop.reached()
             return True
         self._hop.failed()
         self._record([])
         if self._hop.shares_failures:
-            self._share(job, Delivery(deliveries[0].verdict))
+            attempted = next(n for n, msg in enumerate(messages) if msg.id not in stopped)
+            self._share(job, Delivery(deliveries[attempted].verdict))
         return False
 
     def _share(self, failed: Job, delivery: Delivery) -> None:

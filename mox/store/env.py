@@ -54,6 +54,7 @@ DATABASES = {
     "queue_from_id": "unique id in an envelope sender → id",
     "hold_rule": "id u64 → hold_rules.HoldRule",
     "retired": "id → outgoing record",
+    "retired_to": "see retired_recipients → whether the message arrived",
     "retired_until": "time u64, id → empty",
     "summary": "a e → message.Summary of all copies of a message",
     "text": "a e → texts.pack_text: what SEARCH looks at, of all copies of a message",
@@ -66,6 +67,7 @@ DATABASES = {
     "trained": "a m u → words.Trained: as what a message was trained, and its tokens",
     "training": "a m u → empty: messages whose trained state may differ from the wanted one",
     "subjectpass": "a address → key of subjectpass tokens for that recipient",
+    "suppression": "a, base address → suppressions.Suppression",
     "sts_policy": "domain → tlspolicy.stscache.CachedPolicy",
     "tls_result": "day, hash of policy domain and recipient domain → tls_results.TLSResultRecord",
     "recipient_tls": "a domain → recipient_tls.RecipientTLS",
@@ -105,12 +107,14 @@ class Databases:
     queue_from_id: lmdb._Database
     recipient_tls: lmdb._Database
     retired: lmdb._Database
+    retired_to: lmdb._Database
     retired_until: lmdb._Database
     sent_log: lmdb._Database
     sent_to: lmdb._Database
     subjectpass: lmdb._Database
     sts_policy: lmdb._Database
     subscription: lmdb._Database
+    suppression: lmdb._Database
     tls_result: lmdb._Database
     summary: lmdb._Database
     text: lmdb._Database

@@ -13,7 +13,7 @@ import lmdb
 import msgspec
 from msgspec import structs
 
-from mox.store import hold_rules, outgoing_due
+from mox.store import hold_rules, outgoing_due, retired_recipients, suppressions
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.outgoing_due import ID, TIME_ID, micros
 from mox.store.outgoing_records import (
@@ -171,17 +171,35 @@ def _retire(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
     txn.delete(dbs.queue, key)
     txn.delete(dbs.queue_due, outgoing_due.entry(msg)[0])
     txn.delete(dbs.queue_file, file_key(msg))
+    now = outcome.result.start + outcome.result.duration_s
+    if not outcome.result.success:
+        _suppress(txn, msg, outcome.result, now)
     if outcome.keep_until:
-        now = outcome.result.start + outcome.result.duration_s
         retired = RetiredMessage.of(
             msg, success=outcome.result.success, now=now, keep_until=outcome.keep_until
         )
         txn.put(dbs.retired, key, encode(retired))
         txn.put(dbs.retired_until, TIME_ID.pack(micros(outcome.keep_until), msg.id), b"")
+        retired_recipients.put(txn, retired)
     elif msg.from_id:
         txn.delete(dbs.queue_from_id, from_id_key(msg.from_id))
     with txn.txn.cursor(db=dbs.queue_file) as cursor:
         return set() if has_file(cursor, msg.file) else {msg.file}
+
+
+def _suppress(txn: WriteTxn, msg: QueueMessage, result: AttemptResult, now: float) -> None:
+    suppressions.note_failure(
+        txn,
+        msg.sender_account,
+        msg.recipient,
+        code=result.code,
+        secode=result.secode,
+        source=suppressions.FROM_QUEUE,
+        now=now,
+        in_a_row=retired_recipients.have_failed(
+            txn, msg.sender_account, msg.recipient, besides=msg.id
+        ),
+    )
 
 
 def expire(txn: WriteTxn, now: int) -> int:
@@ -194,8 +212,11 @@ def expire(txn: WriteTxn, now: int) -> int:
             keys.append(bytes(key))
     for key in keys:
         value = txn.get(dbs.retired, key[8:])
-        if value is not None and (from_id := decode_retired(value).from_id):
-            txn.delete(dbs.queue_from_id, from_id_key(from_id))
+        if value is not None:
+            msg = decode_retired(value)
+            retired_recipients.delete(txn, msg)
+            if msg.from_id:
+                txn.delete(dbs.queue_from_id, from_id_key(msg.from_id))
         txn.delete(dbs.retired, key[8:])
         txn.delete(dbs.retired_until, key)
     return len(keys)

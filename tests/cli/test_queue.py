@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mox.cli.main import main
+from mox.cli import queue, queueholds, queueretired, queuesuppress
+from mox.cli.arguments import UsageError, find, parse
+from mox.cli.command import Globals
+from mox.errors import MoxError
 from mox.store import Store, open_store
 from mox.store.outgoing import Outcome, Outgoing
 from mox.store.outgoing_records import AttemptResult, QueueAddress, QueueId, QueueMessage
@@ -18,6 +21,13 @@ from tests.queue.site import DYNAMIC, STATIC
 NOW = 1_800_000_000.0
 BODY = b"Subject: hello\r\nMessage-Id: <one@example.org>\r\n\r\n.dot\r\n"
 TRANSPORTS = "Transports:\n\trelay:\n\t\tFail:\n\t\t\tSMTPCode: 554\n"
+
+COMMANDS = [
+    *queue.COMMANDS,
+    *queueholds.COMMANDS,
+    *queueretired.COMMANDS,
+    *queuesuppress.COMMANDS,
+]
 
 Run = Callable[..., str]
 
@@ -35,10 +45,18 @@ def run(directory: Path, capfd: pytest.CaptureFixture[str]) -> Run:
     """Run `mox queue …`; returns what it printed. `fails`: its exit status and error instead."""
 
     def run(*words: str, fails: int = 0) -> str:
-        status = main(["-config", str(directory / "mox.conf"), "queue", *words])
-        out, err = capfd.readouterr()
-        assert status == fails, err
-        return err if fails else out
+        try:
+            command, rest = find(COMMANDS, ["queue", *words])
+            args = parse(command, rest)
+            args.globals = Globals(directory / "mox.conf", None, False)
+            status, error = command.run(args), ""
+        except UsageError as e:
+            status, error = 2, str(e)
+        except MoxError as e:
+            status, error = 1, f"{e}\n"
+        out, _ = capfd.readouterr()
+        assert status == fails, error
+        return error if fails else out
 
     return run
 
@@ -55,7 +73,7 @@ def with_store(directory: Path, work: Callable[[Store, Outgoing], None]) -> None
 def filled(directory: Path) -> Path:
     """Three messages of account mjl: to a@, b@ and møx@ at there.example."""
 
-    def fill(store: Store, queue: Outgoing) -> None:
+    def fill(store: Store, outgoing: Outgoing) -> None:
         for number, localpart in enumerate(("a", "b", "møx")):
             msg = QueueMessage(
                 queued=NOW + number,
@@ -71,7 +89,7 @@ def filled(directory: Path) -> Path:
             )
             with store.spool() as spool:
                 spool.write(BODY)
-                queue.add([msg], queue.content(spool))
+                outgoing.add([msg], outgoing.content(spool))
 
     with_store(directory, fill)
     return directory
@@ -79,7 +97,7 @@ def filled(directory: Path) -> Path:
 
 def messages(directory: Path) -> list[QueueMessage]:
     found: list[QueueMessage] = []
-    with_store(directory, lambda _, queue: found.extend(queue.messages()))
+    with_store(directory, lambda _, outgoing: found.extend(outgoing.messages()))
     return found
 
 
@@ -229,3 +247,26 @@ def test_hold_rules(filled: Path, run: Run) -> None:
     assert run("holdrules", "remove", "1") == ""
     assert run("holdrules", "remove", "1", fails=1) == "remove hold rule: absent\n"
     assert re.search("bad|label|domain", run("holdrules", "add", "-senderdom", "a b", fails=1))
+
+
+def test_suppression_list(filled: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: NOW)
+    head = "suppressions (account, address, manual, time added, base address, reason):\n"
+    assert run("suppress", "list") == head + "(none)\n"
+    assert run("suppress", "add", "mjl", "First.Last+tag@Example.org") == ""
+    assert run("suppress", "list") == run("suppress", "list", "-account", "mjl")
+    assert run("suppress", "list") == head + (
+        '"mjl"\t"First.Last+tag@example.org"\tYes\t2027-01-15 08:00:00 +0000 UTC\t'
+        '"firstlast@example.org"\t"added through mox cli"\n'
+    )
+    assert run("suppress", "list", "-account", "second") == head + "(none)\n"
+    assert "already" in run("suppress", "add", "mjl", "firstlast@example.org", fails=1)
+    assert "no account" in run("suppress", "add", "nobody", "a@example.org", fails=1)
+    assert run("suppress", "lookup", "-account", "mjl", "first.last@example.org") == (
+        "present\nadded: 2027-01-15 08:00:00 +0000 UTC\nmanual: yes\n"
+        'base address: firstlast@example.org\nreason: "added through mox cli"\n'
+    )
+    assert "account: mjl\n" in run("suppress", "lookup", "firstlast@example.org")
+    assert run("suppress", "lookup", "other@example.org") == "not present\n"
+    assert run("suppress", "remove", "mjl", "firstlast-x@example.org") == ""
+    assert "absent" in run("suppress", "remove", "mjl", "firstlast@example.org", fails=1)
