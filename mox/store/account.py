@@ -15,7 +15,7 @@ import gevent
 from mox.store import maildir, mailfiles, messages, summaries, sync, writing
 from mox.store.account_txn import AccountTxn
 from mox.store.annotations import copy_annotations
-from mox.store.committer import WriteTxn
+from mox.store.committer import WriteLater, WriteTxn
 from mox.store.durable import space_error
 from mox.store.errors import ErrorKind, MessageGone, Moved, StoreError
 from mox.store.folders import Folders, add_mailbox
@@ -74,7 +74,7 @@ class Account:
 
     def mailboxes(self) -> list[Mailbox]:
         """All mailboxes, sorted by name, INBOX first; folders made by other programs included."""
-        self._adopt_folders()
+        self.adopt_folders()
         return self._reader.mailboxes()
 
     def mailbox(self, name: str) -> Mailbox | None:
@@ -444,10 +444,10 @@ class Account:
 
     # ---- other programs
 
-    def refresh(self, mailbox_id: MailboxId) -> bool:
+    def refresh(self, mailbox_id: MailboxId, later: WriteLater | None = None) -> bool:
         """Notice files that other programs dropped, renamed or removed; whether any were.
 
-        Costs two stats when the directory is as it was.
+        Costs two stats when the directory is as it was. later: as for mend().
         """
         state = self._reader.mailbox_state(mailbox_id)
         if state is None:
@@ -456,14 +456,25 @@ class Account:
         try:
             found = mailfiles.mtimes(directory) if directory is not None else None
         except OSError:
-            return self.mend(mailbox_id)
+            return self.mend(mailbox_id, later)
         if found == (state.new_mtime, state.cur_mtime):
             return False
-        return self.mend(mailbox_id)
+        return self.mend(mailbox_id, later)
 
-    def mend(self, mailbox_id: MailboxId) -> bool:
-        """Compare all files of a mailbox with the index; whether anything differed."""
-        return sync.compare_all(self, mailbox_id, self._quarantine)
+    def mend(self, mailbox_id: MailboxId, later: WriteLater | None = None) -> bool:
+        """Compare all files of a mailbox with the index; whether anything differed.
+
+        later: what commits the note that nothing did, Store.later_write by default.
+        """
+        later = later or self.store.later_write
+        return sync.compare_all(self, mailbox_id, self._quarantine, later)
+
+    def is_known_to_agree(self, mailbox_id: MailboxId, mtimes: tuple[int, int]) -> bool:
+        """Whether a full comparison of new/ and cur/ of these mtimes has been noted already."""
+        state = self._reader.mailbox_state(mailbox_id)
+        if state is None or state.scanned < 0:
+            return False
+        return (state.new_mtime, state.cur_mtime) == mtimes
 
     def look_at(self, mailbox_id: MailboxId, paths: set[str]) -> None:
         """Something happened to these paths of a watched mailbox (from inotify)."""
@@ -473,8 +484,11 @@ class Account:
         """Notice other programs' changes within a second, until the watch is cancelled."""
         return self.store.file_watcher.watch(self, mailbox_id)
 
-    def _adopt_folders(self) -> None:
-        """Mailboxes for Maildir++ directories that another program made."""
+    def adopt_folders(self, later: WriteLater | None = None) -> None:
+        """Make mailboxes for Maildir++ directories that another program made.
+
+        later: what commits the note that there were none, Store.later_write by default.
+        """
         root = f"{self._root}/Maildir"
         try:
             modified = os.stat(root).st_mtime_ns
@@ -501,7 +515,7 @@ class Account:
         if names - known:
             self.store.committer.write(change)
         elif settled:
-            self.store.later_write(change)
+            (later or self.store.later_write)(change)
 
 
 def _read_put_away(file: str, directory: str, base: str) -> bytes | None:

@@ -64,6 +64,10 @@ class WriteTxn:
         return self.txn.delete(key, db=db)
 
 
+# Sees to it that a change is committed some time; its loss costs only repeated work.
+WriteLater = Callable[[Callable[[WriteTxn], object]], None]
+
+
 @dataclass(slots=True)
 class _Job(Generic[T]):
     fn: Callable[[WriteTxn], T]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -37,6 +38,7 @@ KEEP_EXPUNGED_S = 3600
 # maildir(5): a file that lies in tmp/ for 36 hours belongs to nobody.
 KEEP_TMP_S = 36 * 3600
 _AT_ONCE = 1000
+_VISITS_PER_COMMIT = 64
 
 
 def clear_expunged(store: Store, now: float) -> int:
@@ -168,29 +170,59 @@ def _unlink_old(path: str, before: float) -> None:
         return
 
 
+@dataclass(slots=True)
+class _Notes:
+    """Notes that mailboxes agree with their files, committed many at once.
+
+    Deliveries wait for each commit of ours. A note that is lost, or is older than what has
+    happened since, means that the mailbox is looked at again; so none waits for long.
+    """
+
+    store: Store
+    visits: int = 0
+    waiting: list[Callable[[WriteTxn], object]] = field(default_factory=list)
+
+    def add(self, change: Callable[[WriteTxn], object]) -> None:
+        self.waiting.append(change)
+
+    def visited(self) -> None:
+        """One mailbox more has been looked at."""
+        self.visits += 1
+        if self.visits % _VISITS_PER_COMMIT == 0:
+            self.write()
+
+    def write(self) -> None:
+        changes, self.waiting = self.waiting, []
+        if changes:
+            self.store.later_write(lambda write: [change(write) for change in changes])
+
+
 def sweep(store: Store, *, everything: bool) -> Iterator[tuple[Account, MailboxId]]:
     """Compare mailboxes with their files, yielding after each so that the caller can pause.
 
     everything: all of them, as after a crash; else those that our own changes kept from being
     compared for a while, or whose directories have changed.
     """
+    notes = _Notes(store)
     for name in store.account_names():
         account = store.find_account(name)
         if account is None:
             continue
         try:
-            account.mailboxes()  # adopts folders that another program made
+            account.adopt_folders(notes.add)
         except (StoreError, OSError) as e:
             log.error("comparing account with its folders", err=e, account=name)
         for mailbox_id, state in _states(store, account):
             try:
                 if everything or state.scanned < 0:
-                    account.mend(mailbox_id)
+                    account.mend(mailbox_id, notes.add)
                 else:
-                    account.refresh(mailbox_id)
+                    account.refresh(mailbox_id, notes.add)
             except (StoreError, OSError) as e:
                 log.error("comparing mailbox with its files", err=e, account=name, id=mailbox_id)
+            notes.visited()
             yield account, mailbox_id
+    notes.write()
 
 
 def _states(store: Store, account: Account) -> list[tuple[MailboxId, MailboxState]]:

@@ -156,7 +156,7 @@ class MailboxState:
             self.recent_from,
             self.new_mtime,  # of new/ when it was known to agree with the index, ns; 0 unknown
             self.cur_mtime,
-            self.scanned,  # seconds: last full comparison; negative: own changes followed it
+            self.scanned,  # seconds: noted comparison in full; negative: own changes followed
         ) = self._struct.unpack(value)
 
     @classmethod

@@ -18,7 +18,7 @@ import gevent
 from mox import logfmt
 from mox.store import maildir
 from mox.store.account_txn import AccountTxn
-from mox.store.committer import WriteTxn
+from mox.store.committer import WriteLater, WriteTxn
 from mox.store.durable import space_error
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.findings import Findings
@@ -45,9 +45,15 @@ _LOGGED_FILES = 5
 _PAUSES_S = (0.0, 0.01, 0.05, 0.2)
 
 
-def compare_all(account: Account, mailbox_id: MailboxId, quarantine: str) -> bool:
-    """List the mailbox's directory, compare it with the index, apply; whether they differed."""
-    return _where_it_is(account, mailbox_id, partial(_compare_all, account, mailbox_id, quarantine))
+def compare_all(
+    account: Account, mailbox_id: MailboxId, quarantine: str, later: WriteLater
+) -> bool:
+    """List the mailbox's directory, compare it with the index, apply; whether they differed.
+
+    later: commits the note that they agree.
+    """
+    look = partial(_compare_all, account, mailbox_id, quarantine, later)
+    return _where_it_is(account, mailbox_id, look)
 
 
 def compare_some(account: Account, mailbox_id: MailboxId, paths: set[str], quarantine: str) -> None:
@@ -75,7 +81,9 @@ def _where_it_is(account: Account, mailbox_id: MailboxId, compare: Callable[[str
     return False
 
 
-def _compare_all(account: Account, mailbox_id: MailboxId, quarantine: str, directory: str) -> bool:
+def _compare_all(
+    account: Account, mailbox_id: MailboxId, quarantine: str, later: WriteLater, directory: str
+) -> bool:
     store = account.store
 
     def look() -> tuple[Listing, Difference]:
@@ -97,7 +105,8 @@ def _compare_all(account: Account, mailbox_id: MailboxId, quarantine: str, direc
         raise StoreError(ErrorKind.INTERNAL, "cannot read mailbox", detail) from e
     findings = Findings(account.id, mailbox_id, directory, difference, listing=listing)
     if not difference:
-        store.later_write(findings.apply_if_there)
+        if not account.is_known_to_agree(mailbox_id, (listing.new_mtime, listing.cur_mtime)):
+            later(findings.apply_if_there)
         return False
     _apply(account, directory, findings, quarantine)
     return True

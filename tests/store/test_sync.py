@@ -102,6 +102,61 @@ def test_nothing_is_compared_while_the_directory_is_as_it_was(
     assert state.scanned < 0, "but the mailbox is due for a full comparison some time"
 
 
+class Commits:
+    """Counts what is handed to the committer."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.real = store.committer.write
+        self.count = 0
+        monkeypatch.setattr(store.committer, "write", self)
+
+    def __call__(self, fn, files=(), prepare=None):  # type: ignore[no-untyped-def]
+        self.count += 1
+        return self.real(fn, files, prepare)
+
+
+def sweep(store: Store) -> int:
+    """A sweep as after a start, some time after the last change; how many mailboxes it saw."""
+    for directory in (store.data_dir / "accounts").glob("*/Maildir/**/"):
+        os.utime(directory, (1_700_000_000, 1_700_000_000))
+    seen = sum(1 for _ in housekeeping.sweep(store, everything=True))
+    store.finish_background()
+    return seen
+
+
+def test_a_sweep_that_finds_what_is_known_commits_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = [store.account(f"a{n}") for n in range(15)]
+    commits = Commits(store, monkeypatch)
+    mailboxes = sweep(store)
+    assert mailboxes == 15 * 6
+    assert 0 < commits.count <= 2, "many notes in one commit"
+    commits.count = 0
+    assert sweep(store) == mailboxes
+    assert commits.count == 0
+    drop(accounts[3], "new/1.2.script")
+    sweep(store)
+    assert commits.count == 1
+    assert accounts[3].usage().messages == 1
+
+
+def test_a_sweep_takes_note_of_a_mailbox_that_was_due_for_a_comparison(
+    account: Account, inbox: MailboxId, spool: MakeSpool, store: Store
+) -> None:
+    sweep(store)
+    append(account, inbox, spool)
+    state = account._reader.mailbox_state(inbox)
+    assert state is not None
+    assert state.scanned < 0
+    for _ in housekeeping.sweep(store, everything=True):
+        pass
+    store.finish_background()
+    state = account._reader.mailbox_state(inbox)
+    assert state is not None
+    assert state.scanned > 0
+
+
 def test_crlf_files_are_served_as_they_are(account: Account, inbox: MailboxId) -> None:
     drop(account, "cur/1.2.dos:2,S", b"Subject: dos\r\n\r\nhi\r\n")
     account.refresh(inbox)
