@@ -66,6 +66,7 @@ class Report:
     reporting_mta: str
     arrival: int | None
     recipients: tuple[ReportedRecipient, ...]
+    envelope_id: str = ""  # RFC 3464 §2.2.1: the ENVID of the message it is about
 
 
 def read_dsn(data: Data, root: Part, *, wire: bool, limits: Limits = LIMITS) -> Report:
@@ -84,6 +85,7 @@ def read_dsn(data: Data, root: Part, *, wire: bool, limits: Limits = LIMITS) -> 
         reporting_mta=_typed(_required(fields, b"reporting-mta"), ("dns",))[1],
         arrival=_date(fields, b"arrival-date"),
         recipients=tuple([_recipient(_read_fields(group)) for group in groups[1:]]),
+        envelope_id=guess(fields.get(b"original-envelope-id", b"")).strip(),
     )
 
 

@@ -54,6 +54,7 @@ DATABASES = {
     "queue_from_id": "unique id in an envelope sender → id",
     "hold_rule": "id u64 → hold_rules.HoldRule",
     "retired": "id → outgoing record",
+    "retired_ref": "see retired_references → empty",
     "retired_to": "see retired_recipients → whether the message arrived",
     "retired_until": "time u64, id → empty",
     "summary": "a e → message.Summary of all copies of a message",
@@ -107,6 +108,7 @@ class Databases:
     queue_from_id: lmdb._Database
     recipient_tls: lmdb._Database
     retired: lmdb._Database
+    retired_ref: lmdb._Database
     retired_to: lmdb._Database
     retired_until: lmdb._Database
     sent_log: lmdb._Database

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import lmdb
 from msgspec import structs
 
-from mox.store import outgoing_due, outgoing_txn
+from mox.store import outgoing_due, outgoing_txn, suppressions
 from mox.store.durable import FileWrite, space_error, write_all
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.outgoing_due import ID, Bundle, FlowHead, micros
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 # A file without record that is older than this was left by a crash.
 ORPHAN_AGE_S: Final = 6 * 3600.0
+# Of a retired message: anybody who knows its id can send notifications about it.
+MAX_RESULTS: Final = 50
 # Files are read in pieces of this size.
 CHUNK_OCTETS: Final = 1 << 18
 _file_numbers = itertools.count()
@@ -66,7 +68,7 @@ class Outgoing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._dbs = store.dbs
+        self.dbs = store.dbs
         self._unused: deque[str] = deque()
         self.directory = store.data_dir / "queue"
 
@@ -108,13 +110,13 @@ class Outgoing:
 
     def flows(self, after: bytes = b"", limit: int = 500) -> list[FlowHead]:
         """Return a slice of the flows that have messages, with the time the first is due."""
-        return outgoing_due.heads(self._dbs, after, limit)
+        return outgoing_due.heads(self.dbs, after, limit)
 
     def due(
         self, flow_key: bytes, now: float, limit: int, taken: Container[int] = ()
     ) -> list[Bundle]:
         """Return what is due in a flow, earliest first, without the ids in `taken`."""
-        return outgoing_due.due(self._dbs, flow_key, now, limit, taken)
+        return outgoing_due.due(self.dbs, flow_key, now, limit, taken)
 
     def record(
         self, outcomes: Sequence[Outcome] = (), starts: Sequence[Start] = (), now: float = 0.0
@@ -142,25 +144,25 @@ class Outgoing:
     # ---- administration
 
     def get(self, id: QueueId) -> QueueMessage | None:
-        with self._dbs.env.begin() as txn:
-            value = txn.get(ID.pack(id), db=self._dbs.queue)
+        with self.dbs.env.begin() as txn:
+            value = txn.get(ID.pack(id), db=self.dbs.queue)
         return None if value is None else decode(value)
 
     def count(self) -> int:
-        with self._dbs.env.begin() as txn:
-            entries: int = txn.stat(self._dbs.queue)["entries"]
+        with self.dbs.env.begin() as txn:
+            entries: int = txn.stat(self.dbs.queue)["entries"]
         return entries
 
     def held(self) -> int:
         """Return how many messages are held: those that are never due."""
-        with self._dbs.env.begin() as txn:
-            entries: int = txn.stat(self._dbs.queue)["entries"]
-            due: int = txn.stat(self._dbs.queue_due)["entries"]
+        with self.dbs.env.begin() as txn:
+            entries: int = txn.stat(self.dbs.queue)["entries"]
+            due: int = txn.stat(self.dbs.queue_due)["entries"]
         return entries - due
 
     def messages(self, after: int = 0, limit: int = 0) -> list[QueueMessage]:
         """Return live messages with ids above `after`, ascending; all when `limit` is 0."""
-        return [decode(value) for value in self._values(self._dbs.queue, after, limit)]
+        return [decode(value) for value in self._values(self.dbs.queue, after, limit)]
 
     def update(
         self, ids: Iterable[QueueId], change: Callable[[QueueMessage], QueueMessage]
@@ -221,39 +223,46 @@ class Outgoing:
 
     def retired(self, after: int = 0, limit: int = 0) -> list[RetiredMessage]:
         """Return retired messages with ids above `after`, ascending; all when `limit` is 0."""
-        return [decode_retired(value) for value in self._values(self._dbs.retired, after, limit)]
+        return [decode_retired(value) for value in self._values(self.dbs.retired, after, limit)]
 
     def get_retired(self, id: QueueId) -> RetiredMessage | None:
-        with self._dbs.env.begin() as txn:
-            value = txn.get(ID.pack(id), db=self._dbs.retired)
+        with self.dbs.env.begin() as txn:
+            value = txn.get(ID.pack(id), db=self.dbs.retired)
         return None if value is None else decode_retired(value)
 
     def by_from_id(self, from_id: str) -> QueueMessage | RetiredMessage | None:
         """Return the message, live or retired, whose envelope sender has this id."""
-        with self._dbs.env.begin() as txn:
-            key = txn.get(outgoing_txn.from_id_key(from_id), db=self._dbs.queue_from_id)
+        with self.dbs.env.begin() as txn:
+            key = txn.get(outgoing_txn.from_id_key(from_id), db=self.dbs.queue_from_id)
             if key is None:
                 return None
-            live = txn.get(key, db=self._dbs.queue)
+            live = txn.get(key, db=self.dbs.queue)
             if live is not None:
                 return decode(live)
-            value = txn.get(key, db=self._dbs.retired)
+            value = txn.get(key, db=self.dbs.retired)
         return None if value is None else decode_retired(value)
 
-    def add_retired_result(self, id: QueueId, result: AttemptResult, now: float) -> bool:
-        """Add what a later DSN told about a retired message; false when it is not kept."""
+    def note_feedback(
+        self, id: QueueId, result: AttemptResult, now: float, *, failed: bool = False
+    ) -> None:
+        """Add what another server told later about a retired message, soon, if it is still kept.
 
-        def run(txn: WriteTxn) -> bool:
+        `failed`: the message did not arrive, which counts against its recipient.
+        """
+
+        def run(txn: WriteTxn) -> None:
             key = ID.pack(id)
             value = txn.get(txn.dbs.retired, key)
             if value is None:
-                return False
+                return
             old = decode_retired(value)
-            new = structs.replace(old, results=(*old.results, result), last_activity=now)
+            results = (*old.results, result)[-MAX_RESULTS:]
+            new = structs.replace(old, results=results, last_activity=now)
             txn.put(txn.dbs.retired, key, encode(new))
-            return True
+            if failed:
+                outgoing_txn.suppress(txn, old, result, now, suppressions.FROM_DSN)
 
-        return self._store.write(run)
+        self._store.later_write(run)
 
     def expire(self, now: float) -> int:
         """Remove retired messages whose time to be kept is over; returns how many."""
@@ -275,11 +284,11 @@ class Outgoing:
         return len(orphans)
 
     def _is_used(self, file: str) -> bool:
-        with self._dbs.env.begin() as txn, txn.cursor(db=self._dbs.queue_file) as cursor:
+        with self.dbs.env.begin() as txn, txn.cursor(db=self.dbs.queue_file) as cursor:
             return outgoing_txn.has_file(cursor, file)
 
     def _values(self, db: lmdb._Database, after: int, limit: int) -> Iterator[bytes]:
-        with self._dbs.env.begin() as txn, txn.cursor(db=db) as cursor:
+        with self.dbs.env.begin() as txn, txn.cursor(db=db) as cursor:
             if not cursor.set_range(ID.pack(after + 1)):
                 return  # without position it would begin at the first
             values = cursor.iternext(keys=False)

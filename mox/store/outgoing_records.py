@@ -119,6 +119,11 @@ class QueueMessage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     future_release: str = ""  # "for;<seconds>" or "until;<time>", for DSNs
     extra: dict[str, str] = {}
     file: str = ""  # name below queue/, shared by the recipients of one submission
+    # RFC 3461: what the sender asked for, empty as by default.
+    notify: tuple[str, ...] = ()  # NEVER, or some of SUCCESS, FAILURE, DELAY
+    ret: str = ""  # FULL, HDRS
+    envid: str = ""  # decoded
+    orcpt: str = ""  # "rfc822;you@example.org", decoded
 
     @property
     def flow(self) -> Flow:
@@ -165,6 +170,7 @@ class RetiredMessage(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
     require_tls: bool | None
     future_release: str
     extra: dict[str, str]
+    envid: str = ""
 
     @classmethod
     def of(

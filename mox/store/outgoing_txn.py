@@ -13,7 +13,13 @@ import lmdb
 import msgspec
 from msgspec import structs
 
-from mox.store import hold_rules, outgoing_due, retired_recipients, suppressions
+from mox.store import (
+    hold_rules,
+    outgoing_due,
+    retired_recipients,
+    retired_references,
+    suppressions,
+)
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.outgoing_due import ID, TIME_ID, micros
 from mox.store.outgoing_records import (
@@ -173,7 +179,7 @@ def _retire(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
     txn.delete(dbs.queue_file, file_key(msg))
     now = outcome.result.start + outcome.result.duration_s
     if not outcome.result.success:
-        _suppress(txn, msg, outcome.result, now)
+        suppress(txn, msg, outcome.result, now, suppressions.FROM_QUEUE)
     if outcome.keep_until:
         retired = RetiredMessage.of(
             msg, success=outcome.result.success, now=now, keep_until=outcome.keep_until
@@ -181,20 +187,28 @@ def _retire(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
         txn.put(dbs.retired, key, encode(retired))
         txn.put(dbs.retired_until, TIME_ID.pack(micros(outcome.keep_until), msg.id), b"")
         retired_recipients.put(txn, retired)
+        retired_references.put(txn, retired)
     elif msg.from_id:
         txn.delete(dbs.queue_from_id, from_id_key(msg.from_id))
     with txn.txn.cursor(db=dbs.queue_file) as cursor:
         return set() if has_file(cursor, msg.file) else {msg.file}
 
 
-def _suppress(txn: WriteTxn, msg: QueueMessage, result: AttemptResult, now: float) -> None:
+def suppress(
+    txn: WriteTxn,
+    msg: QueueMessage | RetiredMessage,
+    result: AttemptResult,
+    now: float,
+    source: str,
+) -> None:
+    """Put the recipient of a failed message on the suppression list, if that is due."""
     suppressions.note_failure(
         txn,
         msg.sender_account,
         msg.recipient,
         code=result.code,
         secode=result.secode,
-        source=suppressions.FROM_QUEUE,
+        source=source,
         now=now,
         in_a_row=retired_recipients.have_failed(
             txn, msg.sender_account, msg.recipient, besides=msg.id
@@ -215,6 +229,7 @@ def expire(txn: WriteTxn, now: int) -> int:
         if value is not None:
             msg = decode_retired(value)
             retired_recipients.delete(txn, msg)
+            retired_references.delete(txn, msg)
             if msg.from_id:
                 txn.delete(dbs.queue_from_id, from_id_key(msg.from_id))
         txn.delete(dbs.retired, key[8:])

@@ -315,13 +315,16 @@ def test_retired_record_is_kept_and_expires(queue: Outgoing, add: Add) -> None:
         "you",
     )
     assert queue.by_from_id("abc") == retired
-    assert queue.add_retired_result(id, AttemptResult(NOW, 0, False, 550, "1.1", "dsn"), NOW + 5)
+    queue.note_feedback(id, AttemptResult(NOW, 0, False, 550, "1.1", "dsn"), NOW + 5)
+    queue._store.finish_background()
     assert [r.results[-1].error for r in queue.retired()] == ["dsn"]
     assert queue.expire(NOW + 59) == 0
     assert queue.expire(NOW + 60) == 1
     assert queue.retired() == []
     assert queue.by_from_id("abc") is None
-    assert not queue.add_retired_result(id, AttemptResult(NOW), NOW)
+    queue.note_feedback(id, AttemptResult(NOW), NOW)
+    queue._store.finish_background()
+    assert queue.get_retired(id) is None
 
 
 def test_from_id_can_be_used_once(queue: Outgoing, add: Add) -> None:
