@@ -21,6 +21,7 @@ from mox.delivery.headers import Headers
 from mox.mailauth import arc, dkim, iprev, spf
 from mox.mailauth.content import LONG_BODY_OCTETS, SignedContent
 from mox.mailauth.dmarcauthor import author_domains, evaluate_authors
+from mox.mailauth.dmarclookup import record_name
 from mox.mailauth.dnsbl import DNSBLResult, DNSBLStatus, ZonesInUse, lookup
 from mox.mailauth.results import (
     ARCResult,
@@ -156,10 +157,13 @@ class Checks:
         """Run all methods on a complete message. Takes bounded time; never raises."""
         reverse = gevent.spawn(self._iprev, client)
         sender = None if known_spf is not None else gevent.spawn(self.spf, client)
+        domains = author_domains(headers.raw(b"from"))
+        if domains:
+            # Needed whatever the others find: by then the resolver has it.
+            gevent.spawn(self._resolver.query, record_name(domains[0]), "TXT")
         signatures, chain = self._signatures(spool)
         found_spf = known_spf if sender is None else sender.get()
         assert found_spf is not None, "one of both"
-        domains = author_domains(headers.raw(b"from"))
         policy = self._dmarc(domains, found_spf, signatures)
         return Authentication(reverse.get(), found_spf, signatures, policy, chain)
 

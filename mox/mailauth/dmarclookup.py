@@ -27,6 +27,11 @@ MAX_WALK_QUERIES: Final = 8
 TIMEOUT_S: Final = 30.0
 
 
+def record_name(domain: Domain) -> str:
+    """The name that has the TXT record of a domain."""
+    return f"_dmarc.{domain.ascii}"
+
+
 class Found(Enum):
     """What is at a name."""
 
@@ -117,7 +122,7 @@ class Queries:
 
 def find_record(queries: Queries, domain: Domain) -> Lookup:
     """Look up the record published for exactly this domain. Never raises."""
-    answer = queries.ask(f"_dmarc.{domain.ascii}", "TXT")
+    answer = queries.ask(record_name(domain), "TXT")
     if answer.status is Status.TEMPORARY:
         return Lookup(domain, Found.TEMPORARY, problem=answer.error)
     texts = [text for text in map(txt_record, answer.records) if is_record(text)]
