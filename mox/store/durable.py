@@ -25,6 +25,8 @@ from mox.store.errors import ErrorKind, Moved, StoreError
 _libc = ctypes.CDLL(None, use_errno=True)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
+# So many are synced one by one in any case: the first sync writes the journal for all.
+_FEW_DIRECTORIES = 2
 # After this many batches in which syncfs looked too dear it is tried once more.
 _RETRY_SYNCFS = 200
 
@@ -97,6 +99,7 @@ class FileBatch:
         self._device = os.fstat(self._root_fd).st_dev
         self._clock = clock
         self._file_cost = _Cost(0.0003)
+        self._directory_cost = _Cost(0.0003)
         self._syncfs_cost = _Cost(0.0015)
         self._shunned = 0
         # Of the batch: the very directories that we wrote to, whatever they are called by now.
@@ -127,7 +130,7 @@ class FileBatch:
         files = sum(len(job) for job in jobs)
         if not files:
             return results
-        together = self._prefers_syncfs(files)
+        together = self._prefers_syncfs(files, _directories_of(jobs))
         try:
             for i, job in enumerate(jobs):
                 results[i] = self._write_job(job, sync=not together)
@@ -165,10 +168,15 @@ class FileBatch:
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=fd)
 
-    def _prefers_syncfs(self, files: int) -> bool:
+    def _prefers_syncfs(self, files: int, directories: int) -> bool:
         if files < 2:
             return False
-        if self._syncfs_cost.seconds * 2 < self._file_cost.seconds * files:
+        apart = self._file_cost.seconds * files
+        times = 1
+        if directories > _FEW_DIRECTORIES:
+            apart += self._directory_cost.seconds * directories
+            times = 2
+        if self._syncfs_cost.seconds * times < apart:
             return True
         self._shunned += 1
         if self._shunned < _RETRY_SYNCFS:
@@ -240,19 +248,27 @@ class FileBatch:
         self._syncfs_cost.learn(self._clock() - start)
 
     def _sync_directories(self, together: bool) -> None:
-        together = together and len(self._directories) > 2
+        together = together and len(self._directories) > _FEW_DIRECTORIES
         if together:
             self._timed_syncfs()
+        start = self._clock()
         for path, fd in self._directories.items():
             try:
                 if not (together and self._is_ours(fd)):
                     os.fsync(fd)
             except OSError as e:
                 raise _sync_failed(path, e) from e
+        if self._directories and not together:
+            self._directory_cost.learn((self._clock() - start) / len(self._directories))
 
     def _is_ours(self, fd: int) -> bool:
         """Whether syncfs on the data directory reaches it."""
         return os.fstat(fd).st_dev == self._device
+
+
+def _directories_of(jobs: Sequence[Sequence[FileWrite]]) -> int:
+    """How many directories get files."""
+    return len({os.path.dirname(file.final) for job in jobs for file in job})
 
 
 def _sync_failed(what: str, e: OSError) -> SyncFailed:

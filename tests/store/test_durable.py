@@ -231,6 +231,7 @@ def many(root: Path, prefix: str, count: int) -> list[list[FileWrite]]:
 
 def test_the_cheaper_way_of_syncing_is_found(root: Path, disk: Disk) -> None:
     batch = FileBatch(str(root), lambda: disk.now)
+    batch._syncfs_cost.seconds = disk.syncfs_s = 0.003
     for round_ in range(30):  # one file each, to learn what a file costs
         batch.make_durable(many(root, f"one{round_}", 1))
     disk.calls.clear()
@@ -239,6 +240,16 @@ def test_the_cheaper_way_of_syncing_is_found(root: Path, disk: Disk) -> None:
     disk.calls.clear()
     batch.make_durable(many(root, "many", 20))
     assert disk.calls == ["syncfs"]
+
+
+def test_syncs_of_many_directories_count_too(root: Path, disk: Disk) -> None:
+    batch = FileBatch(str(root), lambda: disk.now)
+    batch._file_cost.seconds = batch._directory_cost.seconds = 0.001
+    batch._syncfs_cost.seconds = 0.0035
+    for name in "abcd":
+        (root / name).mkdir()
+    batch.make_durable([[file(root, f"to-{name}", into=name)] for name in "abcd"])
+    assert disk.calls == ["syncfs", "syncfs"]
 
 
 def test_syncfs_that_has_become_dear_is_left_alone_and_tried_again(root: Path, disk: Disk) -> None:
