@@ -60,6 +60,7 @@ _CODES = {
     ErrorKind.LIMIT: codes.LIMIT,
     ErrorKind.OVER_QUOTA: codes.OVERQUOTA,
     ErrorKind.DISK_FULL: codes.UNAVAILABLE,
+    ErrorKind.BUSY: codes.INUSE,
     ErrorKind.INTERNAL: codes.SERVERBUG,
 }
 

@@ -243,7 +243,7 @@ def _outcome(
         session.log.debug("command refused", cmd=name, err=e)
         return e, "badsyntax" if e.condition == "BAD" else "usererror"
     except StoreError as e:
-        if e.kind in (ErrorKind.INTERNAL, ErrorKind.DISK_FULL):
+        if e.kind in (ErrorKind.INTERNAL, ErrorKind.DISK_FULL, ErrorKind.BUSY):
             session.log.error("command failed", cmd=name, err=e)
             return from_store(e), "servererror"
         session.log.debug("command refused", cmd=name, err=e)

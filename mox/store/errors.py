@@ -17,10 +17,13 @@ class ErrorKind(Enum):
     LIMIT = "limit reached"
     OVER_QUOTA = "over quota"
     DISK_FULL = "no space left"
+    BUSY = "mailbox is being renamed or removed"
     INTERNAL = "internal error"
 
 
-TEMPORARY = frozenset({ErrorKind.OVER_QUOTA, ErrorKind.DISK_FULL, ErrorKind.INTERNAL})
+TEMPORARY = frozenset(
+    {ErrorKind.OVER_QUOTA, ErrorKind.DISK_FULL, ErrorKind.BUSY, ErrorKind.INTERNAL}
+)
 
 
 class StoreError(MoxError):

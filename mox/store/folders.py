@@ -382,12 +382,12 @@ def _renames(account: AccountTxn, mailbox_id: MailboxId, new: str) -> list[_Rena
 class _Busy(StoreError):
     def __init__(self) -> None:
         text = "another mailbox is being renamed or removed, try again"
-        super().__init__(ErrorKind.INTERNAL, text)
+        super().__init__(ErrorKind.BUSY, text)
 
 
 class _Changed(StoreError):
     def __init__(self) -> None:
-        super().__init__(ErrorKind.INTERNAL, "mailboxes have changed meanwhile, try again")
+        super().__init__(ErrorKind.BUSY, "mailboxes have changed meanwhile, try again")
 
 
 def _is_there(value: bytes | None, intents: list[Intent]) -> bool:

@@ -51,7 +51,8 @@ T = TypeVar("T")
 
 # A path is chosen before the transaction; whoever renames meanwhile makes us look again. Between
 # the renaming of a directory and its commit nothing can be written there: pauses in seconds.
-_PAUSES_S = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+# Together as long as the keeper lets pass before it takes back a rename that was cut short.
+_PAUSES_S = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 6.0)
 
 
 @dataclass(slots=True)
@@ -108,13 +109,17 @@ def _write_durable(path: str, parts: Sequence[bytes]) -> None:
 
 
 def _retrying(operation: Callable[[], T]) -> T:
-    """Again with fresh paths."""
+    """Again with fresh paths. Raises StoreError BUSY when the mailbox never came to rest."""
     for pause in _PAUSES_S:
         try:
             return operation()
         except Moved:
             gevent.sleep(pause)
-    return operation()
+    try:
+        return operation()
+    except Moved as e:
+        text = "mailbox is being renamed or removed, try again"
+        raise StoreError(ErrorKind.BUSY, text, e.detail) from e
 
 
 # ---- deliver

@@ -179,6 +179,28 @@ def test_reading_begins_again_when_a_rename_has_just_ended(
 
 
 @pytest.mark.parametrize("how", ["deliver", "append", "copy"])
+def test_a_rename_that_was_cut_short_and_stays_so_is_a_temporary_error(
+    account: Account, spool: MakeSpool, store: Store, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = fill(account, "Source", spool)
+    box = fill(account, "A", spool)
+    crash_in_rename(account, store, monkeypatch, ("A", "B"), None)
+    monkeypatch.setattr("mox.store.writing._PAUSES_S", (0.0, 0.0))
+    with pytest.raises(StoreError) as caught:
+        if how == "deliver":
+            store.deliver([Target(account, "A", b"", NOW)], spool())
+        elif how == "append":
+            account.append(box, [NewMessage(spool(), NOW)])
+        else:
+            account.copy(source, [1], box)
+    assert caught.value.kind is ErrorKind.BUSY
+    assert caught.value.temporary
+    account.finish_intents()
+    account.mend(box)
+    assert list(account.uids(box)) == [1]
+
+
+@pytest.mark.parametrize("how", ["deliver", "append", "copy"])
 def test_what_a_rename_overtook_is_there_once(
     account: Account, spool: MakeSpool, store: Store, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
