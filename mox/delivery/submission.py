@@ -23,6 +23,7 @@ from mox.message.fields import field
 from mox.message.ids import message_id
 from mox.message.trace import FoldedField, Received, received
 from mox.message.words import decode_header
+from mox.smtp.dsnparameters import NO_REQUEST, DsnRequest
 from mox.smtp.reply import Reply
 from mox.store.sent_log import SendLimits
 
@@ -56,6 +57,10 @@ class Submitted:
     requiretls: bool
     not_before: float = 0.0
     future_release: str = ""
+    # RFC 3461: what the sender wants to be told; `requests` in the order of the recipients.
+    requests: Sequence[DsnRequest] = ()
+    ret: str = ""
+    envid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,8 @@ def prepare(config: Config, message: Submitted, *, localserve: bool) -> Submissi
         not_before=message.not_before,
         future_release=message.future_release,
         extra=extra,
+        ret=message.ret,
+        envid=message.envid,
         limits=limits_of(config, message.account),
         signed_with=signatures.kinds,
     )
@@ -242,16 +249,22 @@ def _recipients(config: Config, message: Submitted) -> list[Recipient] | Refusal
     sender = message.reverse_path
     separator = _from_id_separator(config, message)
     if not separator or not isinstance(sender.address, Address):
-        return [Recipient(path, sender) for path in message.recipients]
+        return [Recipient(path, sender, "", request) for path, request in _requested(message)]
     base, _, chosen = sender.localpart.partition(separator)
     if chosen and len(message.recipients) > 1:
         return Refusal(FROM_ID_RECIPIENTS, "badmessage")
     found = []
-    for path in message.recipients:
+    for path, request in _requested(message):
         from_id = chosen or secrets.token_urlsafe(16)
         own = Path(f"{base}{separator}{from_id}", sender.domain)
-        found.append(Recipient(path, own, from_id))
+        found.append(Recipient(path, own, from_id, request))
     return found
+
+
+def _requested(message: Submitted) -> Iterator[tuple[Path, DsnRequest]]:
+    """Yield the recipients with what is wanted for each."""
+    for index, path in enumerate(message.recipients):
+        yield path, message.requests[index] if message.requests else NO_REQUEST
 
 
 def _from_id_separator(config: Config, message: Submitted) -> str:

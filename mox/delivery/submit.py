@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mox import metrics
 from mox.address import Path
+from mox.smtp.dsnparameters import NO_REQUEST, DsnRequest
 from mox.store import sent_log
 from mox.store.outgoing import Outgoing
 from mox.store.outgoing_records import QueueAddress, QueueId, QueueMessage
@@ -34,6 +35,7 @@ class Recipient:
     path: Path
     reverse_path: Path
     from_id: str = ""
+    request: DsnRequest = NO_REQUEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ class Submission:
     is_dmarc_report: bool = False
     is_tls_report: bool = False
     dsn_utf8: bytes = b""  # wire form
+    ret: str = ""  # RFC 3461
+    envid: str = ""
     limits: SendLimits | None = None  # None: system mail
     signed_with: Sequence[str] = ()  # kinds of the keys whose signatures are in `prefix`
 
@@ -109,6 +113,10 @@ def records(submission: Submission, now: float) -> list[QueueMessage]:
             require_tls=submission.require_tls,
             future_release=submission.future_release,
             extra=dict(submission.extra),
+            notify=recipient.request.notify,
+            orcpt=recipient.request.orcpt,
+            ret=submission.ret,
+            envid=submission.envid,
         )
         for recipient in submission.recipients
     ]

@@ -48,6 +48,7 @@ class Recipient:
     status_comment: str = ""
     remote_mta: Domain | IPv4Address | IPv6Address | None = None  # only with an SMTP reply
     remote_ip: IPv4Address | IPv6Address | None = None
+    original: str = ""  # RFC 3461 §4.2: ORCPT as "rfc822;you@example.org", decoded
     reply: tuple[str, ...] = ()  # lines of the SMTP reply, codes included
     last_attempt: int | None = None
     will_retry_until: int | None = None  # for delays: when the last attempt will be
@@ -71,6 +72,8 @@ class Dsn:
     future_release: str = ""  # RFC 4865 §10: "for;3600"
     recipients: tuple[Recipient, ...]
     original_header: bytes = b""  # wire form
+    original: bytes = b""  # the whole message instead, wire form
+    envelope_id: str = ""  # RFC 3461 §4.4: ENVID, decoded
 
 
 def compose(dsn: Dsn, *, utf8: bool = False) -> bytes:
@@ -78,7 +81,9 @@ def compose(dsn: Dsn, *, utf8: bool = False) -> bytes:
     # The boundary comes from the random id, so nobody can put it into the original's header.
     boundary = "=_" + hashlib.sha256(dsn.message_id.encode("utf-8", "replace")).hexdigest()[:32]
     parts = [_text_part(dsn, utf8), _status_part(dsn, utf8)]
-    if dsn.original_header:
+    if dsn.original:
+        parts.append(_message_part(dsn.original, utf8))
+    elif dsn.original_header:
         parts.append(_header_part(dsn.original_header, utf8))
     delimiter = f"--{boundary}\r\n".encode()
     pieces = [_header(dsn, utf8, boundary)]
@@ -120,10 +125,15 @@ def _text_part(dsn: Dsn, utf8: bool) -> bytes:
 
 def _explanation(dsn: Dsn, utf8: bool) -> Iterator[str]:
     """Yield the lines of the text for people."""
-    is_delay = all(recipient.action == Action.DELAYED for recipient in dsn.recipients)
-    if is_delay:
+    actions = {recipient.action for recipient in dsn.recipients}
+    if actions == {Action.DELAYED}:
         yield "Delivery of your email to the recipients below is delayed."
         yield "You do not have to do anything: further attempts will be made."
+    elif actions == {Action.DELIVERED}:
+        yield "Your email was delivered to the mailboxes of the recipients below."
+    elif actions == {Action.RELAYED}:
+        yield "Your email was passed on to the mail server of the recipients below."
+        yield "That server does not tell what becomes of it."
     else:
         yield "Your email could not be delivered to the recipients below."
     for recipient in dsn.recipients:
@@ -155,7 +165,10 @@ def _status_part(dsn: Dsn, utf8: bool) -> bytes:
 
 def _message_fields(dsn: Dsn, utf8: bool) -> bytes:
     """RFC 3464 §2.2."""
-    fields = [_field("Reporting-MTA", f"dns; {dsn.reporting_mta.pack(utf8)}", utf8)]
+    fields = []
+    if dsn.envelope_id:
+        fields.append(_field("Original-Envelope-Id", dsn.envelope_id, utf8))
+    fields.append(_field("Reporting-MTA", f"dns; {dsn.reporting_mta.pack(utf8)}", utf8))
     if dsn.received_from is not None:
         mta = _mta(dsn.received_from, dsn.received_from_ip, utf8)
         fields.append(_field("Received-From-MTA", mta, utf8))
@@ -171,7 +184,10 @@ def _recipient_fields(recipient: Recipient, utf8: bool) -> bytes:
     comment = f" ({_comment(recipient.status_comment)})" if recipient.status_comment else ""
     # RFC 6533 §3: type "utf-8" for an address that has no ASCII form.
     address_type = "utf-8" if utf8 or recipient.address.needs_smtputf8 else "rfc822"
-    fields = [
+    fields = []
+    if recipient.original:
+        fields.append(_field("Original-Recipient", recipient.original, utf8))
+    fields += [
         _field("Final-Recipient", f"{address_type};{_address(recipient.address, utf8)}", utf8),
         _field("Action", recipient.action, utf8),
         _field("Status", f"{recipient.status}{comment}", utf8),
@@ -188,6 +204,17 @@ def _recipient_fields(recipient: Recipient, utf8: bool) -> bytes:
         until = format_date(recipient.will_retry_until)
         fields.append(_field("Will-Retry-Until", until, utf8))
     return b"".join(fields)
+
+
+def _message_part(message: bytes, utf8: bool) -> bytes:
+    # RFC 6533 §5, RFC 2046 §5.2.1: not encoded, so that what it has decides.
+    if message.isascii():
+        head = "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7BIT\r\n\r\n"
+    elif utf8:
+        head = "Content-Type: message/global\r\nContent-Transfer-Encoding: 8BIT\r\n\r\n"
+    else:
+        head = "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8BIT\r\n\r\n"
+    return head.encode() + message
 
 
 def _header_part(header: bytes, utf8: bool) -> bytes:

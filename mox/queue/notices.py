@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from mox.address import NULL_PATH, Address, AddressError, Domain, Path, parse_domain
 from mox.delivery.headers import Headers
 from mox.message import dsn
+from mox.message.dsn import Action
 from mox.message.ids import message_id, parse_message_id
 from mox.message.trace import delivered_to, return_path
 from mox.queue.verdict import Verdict
+from mox.smtp.dsnparameters import DELAY, FAILURE, SUCCESS
 from mox.store.errors import StoreError
 from mox.store.model import Flag, Target
 from mox.store.outgoing_records import QueueMessage
@@ -26,6 +28,16 @@ if TYPE_CHECKING:
 
 FAILED: Final = "mail delivery failed"
 DELAYED: Final = "mail delivery delayed"
+DELIVERED: Final = "mail delivered"
+RELAYED: Final = "mail passed on"
+_SUBJECTS: Final = {
+    Action.FAILED: FAILED,
+    Action.DELAYED: DELAYED,
+    Action.DELIVERED: DELIVERED,
+    Action.RELAYED: RELAYED,
+}
+# RFC 3461 §6.2: a message that is returned with RET=FULL; of larger ones only the header is.
+MAX_RETURNED_OCTETS: Final = 1 << 20
 INBOX: Final = "INBOX"
 DMARC_REPORTS: Final = "dmarc"
 
@@ -57,16 +69,26 @@ class _Box:
 
 
 def tell_failure(office: Office, msg: QueueMessage, verdict: Verdict, now: float) -> None:
-    """Tell that a message was given up. Raises StoreError."""
-    _tell(office, msg, verdict, now, ())
+    """Tell that a message was given up, unless that is not wanted. Raises StoreError."""
+    # RFC 3461 §4.1: by default failures are told.
+    if not msg.notify or FAILURE in msg.notify:
+        _tell(office, msg, verdict, now, Action.FAILED)
 
 
 def tell_delay(
     office: Office, msg: QueueMessage, verdict: Verdict, now: float, attempts: list[float]
 ) -> None:
     """Tell that a message is late and will be tried again at these times. Raises StoreError."""
-    if not msg.is_dmarc_report:
-        _tell(office, msg, verdict, now, tuple(int(when) for when in attempts))
+    if not msg.is_dmarc_report and (not msg.notify or DELAY in msg.notify):
+        _tell(office, msg, verdict, now, Action.DELAYED, tuple(int(when) for when in attempts))
+
+
+def tell_success(office: Office, msg: QueueMessage, verdict: Verdict, now: float) -> None:
+    """Tell that a message has arrived, or was passed on, if that is wanted. Raises StoreError."""
+    # RFC 3461 §5.2.2, §5.2.3: a server that knows of the request tells it itself.
+    if SUCCESS in msg.notify and not verdict.passed_requests and not msg.sender.is_null:
+        action = Action.RELAYED if verdict.host else Action.DELIVERED
+        _tell(office, msg, verdict, now, action)
 
 
 def _tell(
@@ -74,10 +96,11 @@ def _tell(
     msg: QueueMessage,
     verdict: Verdict,
     now: float,
-    next_attempts: tuple[int, ...],
+    action: Action,
+    next_attempts: tuple[int, ...] = (),
 ) -> None:
     box = _box(office.config, office.hostname, msg)
-    notification = _compose(office, msg, verdict, now, next_attempts, box.to)
+    notification = _compose(office, msg, verdict, now, action, next_attempts, box.to)
     target = Target(
         account=office.store.account(box.account),
         mailbox=box.mailbox,
@@ -112,6 +135,7 @@ def _compose(
     msg: QueueMessage,
     verdict: Verdict,
     now: float,
+    action: Action,
     next_attempts: tuple[int, ...],
     to: Path,
 ) -> dsn.Dsn:
@@ -120,7 +144,8 @@ def _compose(
     reply = verdict.reply
     recipient = dsn.Recipient(
         address=msg.recipient.path(),
-        action=dsn.Action.DELAYED if next_attempts else dsn.Action.FAILED,
+        action=action,
+        original=msg.orcpt,
         status=verdict.status,
         error=verdict.error,
         remote_mta=_remote_mta(verdict) if reply else None,
@@ -133,7 +158,7 @@ def _compose(
     return dsn.Dsn(
         mail_from=Address("postmaster", hostname),
         mail_to=to,
-        subject=DELAYED if next_attempts else FAILED,
+        subject=_SUBJECTS[action],
         message_id=message_id(hostname),
         date=int(now),
         references=parse_message_id(msg.message_id.encode()),
@@ -142,6 +167,8 @@ def _compose(
         future_release=msg.future_release,
         recipients=(recipient,),
         original_header=header,
+        original=_returned(office, msg) if action is Action.FAILED else b"",
+        envelope_id=msg.envid,
     )
 
 
@@ -159,6 +186,16 @@ def _remote_mta(verdict: Verdict) -> Domain | None:
         return parse_domain(verdict.host)
     except AddressError:
         return None  # an address literal, or our own mailboxes
+
+
+def _returned(office: Office, msg: QueueMessage) -> bytes:
+    """Return the whole message if the sender wants it back (RFC 3461 §4.3) and it can be read."""
+    if msg.ret != "FULL" or msg.size > MAX_RETURNED_OCTETS:
+        return b""
+    try:
+        return office.outgoing.wire(msg)
+    except StoreError:
+        return b""
 
 
 def _header(office: Office, msg: QueueMessage) -> bytes:

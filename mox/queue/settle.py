@@ -35,8 +35,9 @@ def settle(services: Services, msg: QueueMessage, delivery: Delivery, transport:
     if not verdict.success and schedule.is_last(msg.attempts, msg.max_attempts):
         verdict = verdict.as_permanent()
     is_done = verdict.success or verdict.permanent
+    has_told = _tell(services, msg, verdict, now)
     if not verdict.success:
-        is_done = _tell(services, msg, verdict, now) and is_done
+        is_done = has_told and is_done
     timer = metrics.delivery(msg.attempts, transport, verdict.tls_mode, verdict.label)
     timer.observe(duration_s)
     _log(msg, verdict, duration_s, is_done=is_done)
@@ -60,14 +61,16 @@ def settle(services: Services, msg: QueueMessage, delivery: Delivery, transport:
 def _tell(services: Services, msg: QueueMessage, verdict: Verdict, now: float) -> bool:
     """Tell the sender what has to be told; false when that could not be stored."""
     try:
-        if verdict.permanent:
+        if verdict.success:
+            notices.tell_success(services, msg, verdict, now)
+        elif verdict.permanent:
             notices.tell_failure(services, msg, verdict, now)
         elif schedule.is_time_to_tell(msg.attempts, msg.max_attempts):
             times = schedule.further_attempts(msg.attempts, msg.max_attempts, msg.next_attempt)
             notices.tell_delay(services, msg, verdict, now, times)
     except StoreError as e:
-        # The message stays and is tried again: it must not vanish without a word.
-        log.error("storing notification about failed delivery", err=e, id=msg.id)
+        # A message that failed stays and is tried again: it must not vanish without a word.
+        log.error("storing notification about delivery", err=e, id=msg.id)
         return False
     return True
 

@@ -10,6 +10,7 @@ from typing import Final
 from mox.queue.session import Session, SessionFailed
 from mox.queue.verdict import Verdict, of_lack, of_result
 from mox.smtp.clientevents import Done, Message, RecipientResult, Unsendable
+from mox.smtp.dsnparameters import DsnRequest
 from mox.smtp.errors import BadMessage
 from mox.store.errors import StoreError
 from mox.store.outgoing import Outgoing
@@ -37,7 +38,11 @@ def send(
         verdicts.update(found)
         todo = again + todo
     host, ip, tls_mode = session.setup.host, session.stream.remote_ip, session.tls_mode
-    return {id: verdict.at(host, ip, tls_mode) for id, verdict in verdicts.items()}
+    passes = session.extensions.dsn
+    return {
+        id: replace(verdict.at(host, ip, tls_mode), passed_requests=passes)
+        for id, verdict in verdicts.items()
+    }
 
 
 def _send_batch(
@@ -77,6 +82,9 @@ def _transact(session: Session, outgoing: Outgoing, batch: list[QueueMessage]) -
         is_8bit=is_8bit,
         smtputf8=smtputf8,
         requiretls=first.require_tls is True,
+        ret=first.ret,
+        envid=first.envid,
+        requests=tuple(DsnRequest(msg.notify, msg.orcpt) for msg in batch),
     )
     return session.transact(message, content)
 

@@ -33,6 +33,7 @@ class Verdict:
     ip: IPv4Address | IPv6Address | None = None
     tls_mode: str = ""
     timed_out: bool = False
+    passed_requests: bool = False  # it was told what the sender wants to know (RFC 3461)
 
     @property
     def label(self) -> str:
@@ -50,7 +51,8 @@ class Verdict:
     @property
     def status(self) -> str:
         """The enhanced code for a notification; its class is that of our handling."""
-        return f"{5 if self.permanent else 4}.{self.secode or '0.0'}"
+        kind = 2 if self.success else 5 if self.permanent else 4
+        return f"{kind}.{self.secode or '0.0'}"
 
     def at(self, host: str, ip: IPv4Address | IPv6Address, tls_mode: str) -> Verdict:
         """Return the same, with the server that it is about."""

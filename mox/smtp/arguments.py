@@ -12,6 +12,7 @@ import re
 
 from mox.address import AddressError, Path, parse_domain
 from mox.smtp.config import ServerConfig
+from mox.smtp.dsnparameters import parse_rcpt_parameters
 from mox.smtp.errors import CommandRefused
 from mox.smtp.events import Auth, Hello, MailFrom, RcptTo
 from mox.smtp.grammar import SyntaxProblem, parse_literal, parse_path
@@ -70,10 +71,13 @@ def parse_rcpt(text: str, config: ServerConfig, *, smtputf8: bool) -> RcptTo:
     path, rest = _path(text, "TO:", config)
     if path.is_null:
         raise syntax_error("recipient must not be empty")
-    for keyword, _ in split_parameters(rest, config):
-        raise CommandRefused(Reply(555, "5.3.3", f"parameter {keyword} not supported"))
+    parameters = split_parameters(rest, config)
+    if parameters and not config.dsn:
+        text = f"parameter {parameters[0][0]} not supported"
+        raise CommandRefused(Reply(555, "5.3.3", text))
+    request = parse_rcpt_parameters(parameters)
     _check_utf8(path, text[: len(text) - len(rest)], smtputf8, 553)
-    return RcptTo(path)
+    return RcptTo(path, request)
 
 
 def _path(text: str, lead: str, config: ServerConfig) -> tuple[Path, str]:

@@ -21,7 +21,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mox.address import Path
 from mox.errors import MoxError
 from mox.smtp.clientevents import (
     Authenticated,
@@ -40,6 +39,7 @@ from mox.smtp.clientevents import (
     SendMessage,
     Unsendable,
 )
+from mox.smtp.dsnparameters import NO_REQUEST, encode_xtext
 from mox.smtp.errors import LocalProtocolError
 from mox.smtp.extensions import NO_EXTENSIONS, Extensions, parse_extensions
 from mox.smtp.outgoing import DotWriter
@@ -158,8 +158,8 @@ class Client:
         self._transaction = Transaction(message)
         self._command("MAIL", mail, self._on_mail)
         if self.extensions.pipelining:
-            for path in message.forward_paths:
-                self._command("RCPT", self._rcpt_argument(path), self._on_rcpt)
+            for index in range(len(message.forward_paths)):
+                self._command("RCPT", self._rcpt_argument(index), self._on_rcpt)
             self._command("DATA", "", self._on_data)
 
     def send(self, chunk: bytes) -> None:
@@ -210,11 +210,24 @@ class Client:
             words.append("SMTPUTF8")
         if message.requiretls:
             words.append("REQUIRETLS")
+        if extensions.dsn and message.ret:
+            words.append(f"RET={message.ret}")
+        if extensions.dsn and message.envid:
+            words.append(f"ENVID={encode_xtext(message.envid)}")
         return " ".join(words)
 
-    def _rcpt_argument(self, path: Path) -> str:
+    def _rcpt_argument(self, index: int) -> str:
         assert self._transaction is not None
-        return f"TO:<{path.pack(self._transaction.message.smtputf8)}>"
+        message = self._transaction.message
+        words = [f"TO:<{message.forward_paths[index].pack(message.smtputf8)}>"]
+        # RFC 3461 §5.2.1: what was asked for is passed on.
+        request = message.request(index) if self.extensions.dsn else NO_REQUEST
+        if request.notify:
+            words.append(f"NOTIFY={','.join(request.notify)}")
+        if request.orcpt:
+            type_, _, address = request.orcpt.partition(";")
+            words.append(f"ORCPT={type_};{encode_xtext(address)}")
+        return " ".join(words)
 
     def _check(self, message: Message) -> None:
         extensions = self.extensions
@@ -356,8 +369,7 @@ class Client:
             self._end_transaction()
 
     def _next_rcpt(self, transaction: Transaction) -> None:
-        path = transaction.message.forward_paths[len(transaction.rcpts)]
-        self._command("RCPT", self._rcpt_argument(path), self._on_rcpt)
+        self._command("RCPT", self._rcpt_argument(len(transaction.rcpts)), self._on_rcpt)
 
     def _on_data(self, reply: Reply) -> None:
         transaction = self._running()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mox.address import Path
+from mox.smtp.dsnparameters import NO_REQUEST, DsnRequest
 from mox.smtp.errors import SMTPError
 from mox.smtp.extensions import Extensions
 from mox.smtp.reply import Reply
@@ -21,6 +22,13 @@ class Message:
     is_8bit: bool = False
     smtputf8: bool = False  # addresses or header need it
     requiretls: bool = False
+    # RFC 3461, for servers that offer DSN: `requests` are in the order of the forward paths.
+    ret: str = ""
+    envid: str = ""
+    requests: tuple[DsnRequest, ...] = ()
+
+    def request(self, index: int) -> DsnRequest:
+        return self.requests[index] if self.requests else NO_REQUEST
 
 
 class Lack(Enum):

@@ -45,6 +45,7 @@ class ServerConfig:
     auth_required: bool = False  # MAIL before authentication is 530
     chunking: bool = True
     smtputf8: bool = True
+    dsn: bool = False  # announce and allow NOTIFY, ORCPT, RET, ENVID (RFC 3461)
     future_release_s: int = 0  # longest hold; 0: FUTURERELEASE not offered
     pedantic: bool = False
     limits: Limits = LIMITS

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
 from mox.address import Domain, Path
+from mox.smtp.dsnparameters import NO_REQUEST, DsnRequest
 from mox.smtp.reply import Reply
 
 BodyType = Literal["7BIT", "8BITMIME"]
@@ -63,6 +64,8 @@ class MailFrom:
     auth: str | None = None  # decoded AUTH= value, "" for <>
     hold_for_s: int | None = None
     hold_until: datetime | None = None
+    ret: str = ""  # RFC 3461: FULL, HDRS
+    envid: str = ""  # decoded
     hold: str = ""  # "for;<seconds>" or "until;<time>" as given, for DSNs (RFC 4865 §5)
 
 
@@ -71,6 +74,7 @@ class RcptTo:
     """RCPT with valid syntax. `Path("postmaster", None)` is the bare <postmaster>."""
 
     path: Path
+    request: DsnRequest = NO_REQUEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ _FLAGS = frozenset(
         "REQUIRETLS",
         "SMTPUTF8",
         "CHUNKING",
+        "DSN",
     }
 )
 
@@ -53,6 +54,10 @@ class Extensions:
     @property
     def requiretls(self) -> bool:
         return "REQUIRETLS" in self.flags
+
+    @property
+    def dsn(self) -> bool:
+        return "DSN" in self.flags
 
     @property
     def smtputf8(self) -> bool:

@@ -19,6 +19,8 @@ def ehlo_lines(config: ServerConfig, *, has_tls: bool, now: datetime | None) -> 
         lines.append("AUTH " + " ".join(config.auth))
     if config.future_release_s and now is not None:
         lines.append(_future_release(config.future_release_s, now))
+    if config.dsn:
+        lines.append("DSN")
     lines += ["ENHANCEDSTATUSCODES", "8BITMIME"]
     if config.chunking:
         lines.append("CHUNKING")

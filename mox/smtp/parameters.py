@@ -14,6 +14,7 @@ from typing import cast
 
 from mox.address import Path
 from mox.smtp.config import ServerConfig
+from mox.smtp.dsnparameters import parse_envid, parse_ret
 from mox.smtp.errors import CommandRefused
 from mox.smtp.events import BodyType, MailFrom
 from mox.smtp.grammar import SyntaxProblem, parse_xtext
@@ -174,12 +175,26 @@ def _check_future_release(keyword: str, given: _Given) -> datetime:
     return given.now()
 
 
+def _ret(event: MailFrom, value: str | None, given: _Given) -> MailFrom:
+    if not given.config.dsn:
+        raise _not_supported("RET")
+    return replace(event, ret=parse_ret(value))
+
+
+def _envid(event: MailFrom, value: str | None, given: _Given) -> MailFrom:
+    if not given.config.dsn:
+        raise _not_supported("ENVID")
+    return replace(event, envid=parse_envid(value))
+
+
 _PARSERS: dict[str, Callable[[MailFrom, str | None, _Given], MailFrom]] = {
     "SIZE": _size,
     "BODY": _body,
     "SMTPUTF8": _smtputf8,
     "AUTH": _auth,
     "REQUIRETLS": _requiretls,
+    "RET": _ret,
+    "ENVID": _envid,
     "HOLDFOR": _hold_for,
     "HOLDUNTIL": _hold_until,
 }

@@ -57,6 +57,7 @@ class Submission:
             auth=self._logins.mechanisms,
             auth_after_tls=self._logins.mechanisms_after_tls,
             auth_required=True,
+            dsn=True,
             future_release_s=FUTURE_RELEASE_MAX_S,
             pedantic=self._ctx.config.static.pedantic,
         )
@@ -109,6 +110,7 @@ class Submission:
                 path if path.domain is not None else Path(path.localpart, self._link.hostname)
             )
             transaction.recipients.append(complete)
+            transaction.requests.append(event.request)
         return refusal
 
     def message(self, transaction: Transaction[Path]) -> Reply:
@@ -172,6 +174,9 @@ class Submission:
             requiretls=mail.requiretls,
             not_before=_not_before(mail),
             future_release=mail.hold,
+            requests=transaction.requests,
+            ret=mail.ret,
+            envid=mail.envid,
         )
 
     def _log(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from mox.delivery import replies
+from mox.smtp.dsnparameters import DsnRequest
 from mox.smtp.events import MailFrom
 from mox.smtp.reply import Reply
 from mox.store.errors import StoreError
@@ -30,6 +31,7 @@ class Transaction(Generic[R]):
     config: Config
     mail: MailFrom
     recipients: list[R] = field(default_factory=list)
+    requests: list[DsnRequest] = field(default_factory=list)  # of the recipients of users
     spool: Spool | None = None
     failure: Reply | None = None  # the message cannot be kept; the rest of it is dropped
     deadline: float = 0.0  # monotonic, 0 before DATA

@@ -383,3 +383,18 @@ def test_submissions_port_speaks_tls_at_once(make_site: Callable[..., Site]) -> 
     assert "STARTTLS" not in client.say("EHLO x")[1]
     assert client.login("mjl@example.org")[0] == 235
     assert client.deliver("mjl@example.org", "a@x.example", message=MESSAGE)[0] == 250
+
+
+def test_what_the_sender_wants_to_be_told_is_queued(site: Site) -> None:
+    client = site.connect("submission")
+    assert "DSN" in client.say("EHLO laptop")[1].split("\n")
+    client.login("mjl@example.org")
+    assert client.say("MAIL FROM:<mjl@example.org> RET=FULL ENVID=QQ+2B1")[0] == 250
+    assert client.say("RCPT TO:<a@b.example> NOTIFY=SUCCESS ORCPT=rfc822;x@y.example")[0] == 250
+    assert client.say("RCPT TO:<b@b.example> NOTIFY=SOMETIMES")[0] == 501
+    assert client.say("RCPT TO:<c@b.example>")[0] == 250
+    assert client.data(MESSAGE)[0] == 250
+    first, second = site.queued()
+    assert (first.notify, first.orcpt) == (("SUCCESS",), "rfc822;x@y.example")
+    assert (second.recipient.localpart, second.notify, second.orcpt) == ("c", (), "")
+    assert {(msg.ret, msg.envid) for msg in (first, second)} == {("FULL", "QQ+1")}
