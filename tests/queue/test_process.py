@@ -277,7 +277,6 @@ def test_unknown_message_is_not_kicked(server: Serve) -> None:
     assert server.mox("queue", "list") == "messages:\n(none)\n"
 
 
-@pytest.mark.skipif(not os.path.exists(SINK), reason="needs Postfix's smtp-sink")
 def test_hundreds_a_second_go_to_one_server(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

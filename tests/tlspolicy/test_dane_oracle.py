@@ -19,7 +19,6 @@ from mox.tlspolicy import dane
 from mox.tlspolicy.tlsa import TLSA
 from tests.tlspolicy.chains import DAY, NOW, Issuer, alone, root
 
-
 MX = "mx.example.org"
 CA = root()
 OTHER_CA = root("other root")
