@@ -18,6 +18,7 @@ from mox.config import ConfigErrors, load
 from mox.config.dynamic import Dynamic
 from mox.config.schema import StructSpec, Type, spec_of
 from mox.config.static import Static
+from mox.config.submit import SubmitConfig
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -104,7 +105,7 @@ def test_check_of_commands_notices(line: str) -> None:
 
 
 def field_names() -> set[str]:
-    """All names of fields in both configuration files, and dotted paths of them."""
+    """All names of fields in the configuration files, and dotted paths of them."""
     names: set[str] = set()
 
     def walk(spec: StructSpec, path: tuple[str, ...]) -> None:
@@ -117,6 +118,7 @@ def field_names() -> set[str]:
 
     walk(spec_of(Static), ())
     walk(spec_of(Dynamic), ())
+    walk(spec_of(SubmitConfig), ())
     return names
 
 

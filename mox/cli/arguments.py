@@ -88,6 +88,8 @@ def _below(commands: Sequence[Command], words: Sequence[str]) -> list[Command]:
 
 def parse(command: Command, words: Sequence[str]) -> argparse.Namespace:
     """The values of a command's flags and arguments. Raises UsageError."""
+    if command.takes_words:
+        return argparse.Namespace(words=list(words))
     parser = parser_of(command)
     given = [word[1:] if _is_long_flag(word) else word for word in words]
     known = {flag for action in parser._actions for flag in action.option_strings}

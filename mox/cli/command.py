@@ -30,6 +30,7 @@ class Command:
     help: str
     configure: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    takes_words: bool = False  # `run` gets `args.words` as they are, not parsed
 
 
 def no_arguments(parser: argparse.ArgumentParser) -> None:

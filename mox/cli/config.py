@@ -7,7 +7,7 @@ import sys
 
 from mox.cli.command import Command, no_arguments
 from mox.config import ConfigErrors, load
-from mox.config.describe import describe_dynamic, describe_static
+from mox.config.describe import describe_dynamic, describe_static, describe_submit
 
 
 def _test(args: argparse.Namespace) -> int:
@@ -34,6 +34,11 @@ def _describe_domains(_args: argparse.Namespace) -> int:
     return 0
 
 
+def _describe_submit(_args: argparse.Namespace) -> int:
+    print(describe_submit(), end="")
+    return 0
+
+
 COMMANDS = [
     Command(
         ("config", "test"),
@@ -53,5 +58,11 @@ COMMANDS = [
         "Print domains.conf with all fields and what they mean.",
         no_arguments,
         _describe_domains,
+    ),
+    Command(
+        ("config", "describe-sendmail"),
+        "Print moxsubmit.conf, the configuration of mox sendmail, with all fields.",
+        no_arguments,
+        _describe_submit,
     ),
 ]

@@ -7,6 +7,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,7 @@ MODULES = (
     "mox.cli.queueholds",
     "mox.cli.queueretired",
     "mox.cli.queuesuppress",
+    "mox.cli.sendmail",
     "mox.cli.junk",
     "mox.cli.config",
     "mox.cli.dns",
@@ -49,6 +51,8 @@ def load_commands() -> list[Command]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit status: 0 done, 1 failed, 2 wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and os.path.basename(sys.argv[0]) == "sendmail":
+        words = ["sendmail", *words]
     commands = load_commands()
     try:
         given, rest = arguments.parse_globals(words)

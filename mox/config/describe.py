@@ -9,6 +9,7 @@ from mox.config.dynamic import Dynamic
 from mox.config.scalars import format_scalar
 from mox.config.schema import FieldSpec, Kind, StructSpec, Type, spec_of
 from mox.config.static import Static
+from mox.config.submit import SubmitConfig
 
 _WIDTH = 80
 _TAB_WIDTH = 4  # what a tab counts when lines are wrapped
@@ -23,6 +24,13 @@ All fields of domains.conf, with their meaning. This is no configuration to star
 everything at once, also what excludes each other. Each level is indented by one tab. Comments \
 are lines that begin with #. A running server notices changes of this file by itself; it goes on \
 with the old content, and logs what is wrong, while there is an error."""
+_SUBMIT_HEAD = """\
+All fields of /etc/moxsubmit.conf, the configuration of mox sendmail. It is read each time."""
+
+
+def describe_submit() -> str:
+    """Return moxsubmit.conf with all fields and their documentation."""
+    return _example(_SUBMIT_HEAD, spec_of(SubmitConfig))
 
 
 def describe_static() -> str:
