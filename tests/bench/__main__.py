@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.bench import checked, junk, scenarios, signatures
+from tests.bench import bigmailbox, checked, junk, scenarios, signatures
 from tests.support.server import Server
 
 
@@ -33,8 +33,9 @@ def main() -> None:
         scenarios.smtp_in(server, args.quick)
         scenarios.append(server, args.quick)
         scenarios.logins(server, args.quick)
-        scenarios.fill(server, big)
-        scenarios.big_mailbox(server, big)
+        bigmailbox.fill(server, big)
+        bigmailbox.read(server, big)
+        bigmailbox.change(server, big)
         scenarios.idle(server, 100 if args.quick else 1000)
     finally:
         if server.process is not None:

@@ -14,9 +14,6 @@ from tests.bench.clients import IMAP, SMTP, messages
 from tests.bench.limits import durable_files
 from tests.support.server import Server
 
-OVERVIEW = b"(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)"
-BIG = b"Archive"
-
 
 def report(name: str, value: float, unit: str, note: str = "") -> None:
     print(f"{name:<58}{value:>12,.1f} {unit:<8}{note}", flush=True)
@@ -116,43 +113,6 @@ def append(server: Server, quick: bool) -> None:
 
         seconds = in_threads([partial(work, n) for n in range(connections)])
         report(f"APPEND, {connections} connections", each * connections / seconds, "msg/s")
-
-
-def fill(server: Server, count: int) -> None:
-    """A mailbox of `count` messages: a thousand different ones, then copies of them."""
-    client = IMAP(server.imap)
-    source = messages(5000)
-    start = time.perf_counter()
-    for _ in range(1000):
-        client.append(next(source), BIG)
-    client.command(b"SELECT " + BIG)
-    for _ in range(count // 1000 - 1):
-        client.command(b"COPY 1:1000 " + BIG)
-    seconds = time.perf_counter() - start
-    report(f"filling a mailbox with {count} by APPEND and COPY", seconds, "s")
-
-
-def big_mailbox(server: Server, count: int) -> None:
-    client = IMAP(server.imap)
-    name = f"{count} messages: "
-    report(name + "SELECT", timed(lambda: client.command(b"SELECT " + BIG)), "ms")
-    flags = timed(lambda: client.command(b"FETCH 1:* (UID FLAGS)"))
-    report(name + "FETCH 1:* (UID FLAGS)", flags, "ms")
-    overview = timed(lambda: client.command(b"FETCH 1:* " + OVERVIEW))
-    report(name + "FETCH 1:* (overview)", overview, "ms")
-    search = timed(lambda: client.command(b"SEARCH UNSEEN"))
-    report(name + "SEARCH UNSEEN", search, "ms")
-    start = time.perf_counter()
-    for uid in range(1, 301):
-        client.command(b"STORE %d +FLAGS (\\Flagged)" % uid)
-    report("STORE of one message", 300 / (time.perf_counter() - start), "cmd/s")
-    some = min(10_000, count)
-    for sign in (b"+", b"-"):
-        command = b"STORE 1:%d %sFLAGS.SILENT (\\Answered)" % (some, sign)
-        milliseconds = timed(partial(client.command, command), 1)
-        report(f"STORE 1:{some} {sign.decode()}FLAGS.SILENT", milliseconds, "ms")
-    bodies = timed(lambda: client.command(b"FETCH 1:1000 (BODY.PEEK[])"))
-    report("FETCH 1:1000 (BODY.PEEK[]) of 5 KB", 1000 / bodies * 1000, "msg/s")
 
 
 def logins(server: Server, quick: bool) -> None:
