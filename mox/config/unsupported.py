@@ -36,7 +36,6 @@ _STATIC = (
     "Listeners.*.WebserverHTTP",
     "Listeners.*.WebserverHTTPS",
     "HostTLSRPT",
-    "NoOutgoingDMARCReports",
     "OutgoingTLSReportsForAllSuccess",
 )
 _DYNAMIC = (

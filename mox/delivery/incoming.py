@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from mox.address import parse_domain
-from mox.delivery import feedback, rejects, replies, special
+from mox.delivery import evaluations, feedback, rejects, replies, special
 from mox.delivery.arrival import Arrival, Foreign, Result
 from mox.delivery.authenticate import Client, of_program_under_test
 from mox.delivery.facts import MessageFacts
@@ -71,9 +71,11 @@ def deliver(store: Store, config: Config, arrival: Arrival, *, localserve: bool)
     )
     outcomes = tuple(plan.outcome() for plan in plans)
     failures = [outcome.reply for outcome in outcomes if outcome.reply is not None]
-    if len(failures) < len(outcomes):
-        return Result(replies.DELIVERED, facts, outcomes, delay_s)
-    return Result(replies.combine_failures(failures), facts, outcomes, delay_s)
+    has_failed = len(failures) == len(outcomes)
+    reply = replies.combine_failures(failures) if has_failed else replies.DELIVERED
+    result = Result(reply, facts, outcomes, delay_s)
+    evaluations.keep(store, config, result)
+    return result
 
 
 def _not_stored(arrival: Arrival, facts: MessageFacts, error: StoreError) -> Result:

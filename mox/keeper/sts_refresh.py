@@ -1,4 +1,4 @@
-"""Once a day: MTA-STS policies are refreshed before they end, and old results of TLS go.
+"""Once a day: MTA-STS policies are refreshed before they end; old results of TLS and DMARC go.
 
 RFC 8461 §10.2. The rules are in `mox.tlspolicy.stscache`; this has the clock and the store.
 """
@@ -17,7 +17,7 @@ from mox.dns import Resolver
 from mox.keeper.border import guarded
 from mox.serving.context import Context
 from mox.serving.stsfetch import PolicyFetcher, client_context, https_port
-from mox.store import Store, sts_policies, tls_results
+from mox.store import Store, evaluations, sts_policies, tls_results
 from mox.tlsio.client import ClientContext
 from mox.tlspolicy.mtasts import RecordLookup, lookup_record
 from mox.tlspolicy.stscache import CachedPolicy, Fetch, plan_refresh, refresh
@@ -65,6 +65,8 @@ class Refresher:
         """Do what is due once, which takes hours. Raises StoreError."""
         now = self._clock()
         while self._store.write(lambda txn: tls_results.expire(txn, now)):
+            self._sleep(0)
+        while self._store.write(lambda txn: evaluations.expire(txn, now)):
             self._sleep(0)
         plan = plan_refresh(sts_policies.all_policies(self._store), now, self._chance)
         for domain in plan.forget:

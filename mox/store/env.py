@@ -71,6 +71,7 @@ DATABASES = {
     "suppression": "a, base address → suppressions.Suppression",
     "sts_policy": "domain → tlspolicy.stscache.CachedPolicy",
     "tls_result": "day, hash of policy domain and recipient domain → tls_results.TLSResultRecord",
+    "dmarc_evaluation": "hash of policy domain → evaluations.Head; hash, time u64, … → evaluation",
     "recipient_tls": "a domain → recipient_tls.RecipientTLS",
 }
 
@@ -87,6 +88,7 @@ class Databases:
     arrivals: lmdb._Database
     base: lmdb._Database
     credentials: lmdb._Database
+    dmarc_evaluation: lmdb._Database
     expunged: lmdb._Database
     file: lmdb._Database
     history: lmdb._Database

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mox.keeper.sts_refresh import Refresher
-from mox.store import Store, open_store, sts_policies, tls_results
+from mox.store import Store, evaluations, open_store, sts_policies, tls_results
 from mox.tlspolicy.collect import PolicyResults
 from mox.tlspolicy.mtasts import Mode, format_policy
 from mox.tlspolicy.report import Problem, ResultType, TLSResult
 from mox.tlspolicy.stscache import CachedPolicy, FetchFailed
+from tests.store.evaluated import EVALUATION
 from tests.support.zone import ZoneResolver
 
 DAY = 86400.0
@@ -161,3 +163,11 @@ def test_results_of_old_days_go(world: World) -> None:
     world.refresher.run()
     days_kept = [record.day for record in tls_results.of_day(world.store, "")]
     assert days_kept == [tls_results.day_of(world.now - n * DAY) for n in (3, 2, 1, 0)]
+
+
+def test_dmarc_evaluations_that_nobody_reported_go(world: World) -> None:
+    made = [replace(EVALUATION, when=int(world.now) - hours * 3600) for hours in (1, 47, 49, 300)]
+    world.store.write(lambda txn: evaluations.add(txn, made))
+    world.refresher.run()
+    kept = evaluations.of_domain(world.store, EVALUATION.policy_domain, int(world.now))
+    assert [int(world.now) - each.when for each in kept] == [47 * 3600, 3600]

@@ -13,6 +13,7 @@ from mox.mailauth.results import DMARCStatus
 from mox.smtp.reply import Reply
 
 # RFC 7372 §3.2: 5.7.26 for several failed authentication checks.
+DMARC_POLICY: Final = "dmarc-policy"
 DMARC_REJECT: Final = Reply(550, "5.7.26", "rejecting per dmarc policy")
 
 
@@ -70,7 +71,7 @@ def dmarc(state: State) -> Decision | None:
         state.overrides.append("sampled_out")
         state.note("dmarc policy is not for this message, by its percentage")
     elif not state.is_forward:
-        return state.reject("dmarc-policy", DMARC_REJECT)
+        return state.reject(DMARC_POLICY, DMARC_REJECT)
     return None
 
 
