@@ -103,17 +103,13 @@ class Authenticator:
     def __init__(self, ctx: Context, passwords: Passwords | None = None) -> None:
         self._ctx = ctx
         self.passwords = passwords or Passwords()
-        self._salt_key: bytes | None = None
+        # The secret behind the salts of unknown users, the same in all workers. At start, because
+        # a disk that is full later must not keep anybody from logging in.
+        self.salt_key = load_secret(ctx.data_dir / SALT_KEY_FILE)
 
     def session(self, client: Client, log: logfmt.Logger) -> LoginSession:
         """Begin to serve a connection; after STARTTLS a new session is needed."""
         return LoginSession(self, self._ctx, client, log)
-
-    def salt_key(self) -> bytes:
-        """Return the secret behind the salts of unknown users, the same in all workers."""
-        if self._salt_key is None:
-            self._salt_key = load_secret(self._ctx.data_dir / SALT_KEY_FILE)
-        return self._salt_key
 
     def account_of(self, username: str) -> str | None:
         return self._ctx.config.lookup.login(username)
@@ -179,7 +175,7 @@ class LoginSession:
             secrets=secrets,
             announced=self.mechanisms(),
             hostname=self._ctx.hostname,
-            salt_key=self._authenticator.salt_key(),
+            salt_key=self._authenticator.salt_key,
             random=os.urandom,
             binding=client.binding if client.has_tls else None,
         )
