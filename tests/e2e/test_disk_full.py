@@ -100,7 +100,8 @@ class Connected:
         self.server = server
         self.imap = imaplib.IMAP4("127.0.0.1", server.imap, timeout=TIMEOUT_S)
         self.imap.login(USER, PASSWORD)
-        self.imap.select("INBOX")
+        typ, data = self.imap.select("INBOX")
+        assert typ == "OK", data
 
     def close(self) -> None:
         self.imap.logout()
