@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -91,14 +92,41 @@ def parse(command: Command, words: Sequence[str]) -> argparse.Namespace:
     if command.takes_words:
         return argparse.Namespace(words=list(words))
     parser = parser_of(command)
-    given = [word[1:] if _is_long_flag(word) else word for word in words]
-    known = {flag for action in parser._actions for flag in action.option_strings}
-    for word in given:
+    flags = {flag: action for action in parser._actions for flag in action.option_strings}
+    marked, operands = _sorted_out(words, flags, command.dashed)
+    for word in marked:
         name = word.partition("=")[0]
         # argparse takes the beginning of a flag with one dash for the flag, whatever it is told.
-        if any(flag.startswith(name) for flag in known) and name not in {*known, "-", ""}:
+        if name not in flags:
             parser.error(f"unknown flag {name}")
-    return parser.parse_args(given)
+    return parser.parse_args([*marked, "--", *operands] if operands else marked)
+
+
+def _sorted_out(
+    words: Sequence[str],
+    flags: Mapping[str, argparse.Action],
+    dashed: re.Pattern[str] | None,
+) -> tuple[list[str], list[str]]:
+    """What begins like a flag, as `-flag` or `-flag=value`, and what does not.
+
+    A value, or an argument of the form that the command expects, may begin with a dash.
+    """
+    marked: list[str] = []
+    operands: list[str] = []
+    rest = iter(words)
+    for given in rest:
+        long = given.startswith("--") and given[1:].partition("=")[0] in flags
+        word = given[1:] if long else given
+        if word == "--":
+            operands += rest
+        elif word in flags and flags[word].nargs is None:
+            value = next(rest, None)
+            marked.append(word if value is None else f"{word}={value}")
+        elif word.startswith("-") and word != "-" and not (dashed and dashed.fullmatch(word)):
+            marked.append(word)
+        else:
+            operands.append(word)
+    return marked, operands
 
 
 def parser_of(command: Command) -> argparse.ArgumentParser:
@@ -121,7 +149,3 @@ def usage(command: Command) -> str:
 def short(command: Command) -> str:
     """A command's line in a list: words, flags and arguments."""
     return usage(command).removeprefix("usage: ")
-
-
-def _is_long_flag(word: str) -> bool:
-    return word.startswith("--") and len(word) > 2

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from mox.address import Domain, Path, parse_address, parse_domain
-from mox.cli.command import Command
+from mox.cli.command import ADDRESS, Command
 from mox.cli.lookups import dnssec, parse_ip, shown
 from mox.errors import RemoteError, UserError
 
@@ -193,6 +193,7 @@ COMMANDS = [
         "Check SPF, DKIM and DMARC of the message on standard input, as if it came in now.",
         _configure_verify,
         _verify,
+        dashed=ADDRESS,
     ),
     Command(
         ("dmarc", "checkreportaddrs"),

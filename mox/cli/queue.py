@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mox.cli import queueoffice
-from mox.cli.command import Command
+from mox.cli.command import DURATION, Command
 from mox.cli.queueoffice import filter_of, live_flags, open_office, opened_store, order_of
 from mox.errors import UserError
 from mox.logfmt import go_duration, quote
@@ -223,6 +223,7 @@ COMMANDS = [
         "messages.",
         _configure_schedule,
         _schedule,
+        dashed=DURATION,
     ),
     Command(
         ("queue", "kick"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mox.cli.command import Command
+from mox.cli.command import ADDRESS, Command
 from mox.cli.queueoffice import open_office, opened_store
 from mox.errors import UserError
 from mox.logfmt import quote
@@ -139,12 +139,14 @@ COMMANDS = [
         "Let an account not send to an address any more.",
         _configure_change,
         _add,
+        dashed=ADDRESS,
     ),
     Command(
         ("queue", "suppress", "remove"),
         "Let an account send to an address again.",
         _configure_change,
         _remove,
+        dashed=ADDRESS,
     ),
     Command(
         ("queue", "suppress", "lookup"),
@@ -152,5 +154,6 @@ COMMANDS = [
         "its localpart, dots, and case do not matter.",
         _configure_lookup,
         _lookup,
+        dashed=ADDRESS,
     ),
 ]

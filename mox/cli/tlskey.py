@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mox.cli.command import Command, Globals
+from mox.cli.command import ADDRESS, FINGERPRINT, Command, Globals
 from mox.cli.owner import become_owner
 from mox.errors import UserError
 
@@ -116,6 +116,7 @@ COMMANDS = [
         "as soon as there is a key.",
         _configure_add,
         _add,
+        dashed=ADDRESS,
     ),
     Command(
         ("tlspubkey", "list"),
@@ -128,5 +129,6 @@ COMMANDS = [
         "Remove a key.",
         _configure_remove,
         _remove,
+        dashed=FINGERPRINT,
     ),
 ]

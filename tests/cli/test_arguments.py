@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
 
 from mox.cli import arguments
-from mox.cli.command import Command, no_arguments
+from mox.cli.command import ADDRESS, DURATION, FINGERPRINT, Command, no_arguments
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -112,3 +113,51 @@ def test_the_beginning_of_a_flag_is_not_the_flag() -> None:
     with pytest.raises(arguments.UsageError, match="unknown flag -port"):
         arguments.parse(command, ["-port", "25"])
     assert arguments.parse(command, ["-port-offset", "25"]).port_offset == "25"
+
+
+def _with_operand(dashed: re.Pattern[str] | None) -> Command:
+    def configure(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("-force", action="store_true")
+        parser.add_argument("-reason", default="")
+        parser.add_argument("operand")
+        parser.add_argument("note", nargs="?")
+
+    return Command(("test",), "", configure, lambda args: 0, dashed=dashed)
+
+
+@pytest.mark.parametrize(
+    ("dashed", "operand"),
+    [
+        (FINGERPRINT, "-" + "aB3_-x7" * 6),
+        (FINGERPRINT, "--" + "aB3_-x" * 6 + "-force"[1:]),
+        (FINGERPRINT, "-now" + "a" * 39),
+        (ADDRESS, "-o-@example.org"),
+        (ADDRESS, "--@example.org"),
+        (DURATION, "-1h30m"),
+        (None, "-"),
+    ],
+)
+def test_an_argument_may_begin_with_a_dash(dashed: re.Pattern[str] | None, operand: str) -> None:
+    command = _with_operand(dashed)
+    for words in ([operand, "-force", "x"], ["-force", operand, "x"], [operand, "x", "--force"]):
+        args = arguments.parse(command, words)
+        assert (args.operand, args.note, args.force) == (operand, "x", True)
+    assert arguments.parse(command, [operand]).operand == operand
+
+
+@pytest.mark.parametrize("dashed", [FINGERPRINT, ADDRESS, DURATION, None])
+@pytest.mark.parametrize("word", ["-forced", "-forc", "--forced", "-x=y", "-aB3_-x"])
+def test_a_mistyped_flag_is_no_argument(dashed: re.Pattern[str] | None, word: str) -> None:
+    with pytest.raises(arguments.UsageError, match=f"unknown flag {word.partition('=')[0]}"):
+        arguments.parse(_with_operand(dashed), [word, "x"])
+
+
+def test_what_follows_two_dashes_is_no_flag() -> None:
+    args = arguments.parse(_with_operand(None), ["-force", "--", "-forced", "--force"])
+    assert (args.operand, args.note, args.force) == ("-forced", "--force", True)
+
+
+def test_the_value_of_a_flag_may_begin_with_a_dash() -> None:
+    for words in (["-reason", "-x", "1"], ["--reason", "-x", "1"], ["1", "-reason=-x"]):
+        args = arguments.parse(_with_operand(None), words)
+        assert (args.reason, args.operand) == ("-x", "1")

@@ -223,6 +223,8 @@ def test_tlspubkey(run: Run, tmp_path: Path) -> None:
     assert run(*config, "tlspubkey", "list", "other").stdout == ""
     assert run(*config, "tlspubkey", "rm", known_by).returncode == 0
     assert run(*config, "tlspubkey", "rm", known_by).returncode == 1
+    dashed = f"-{known_by[1:]}"
+    assert f"no key {dashed}" in run(*config, "tlspubkey", "rm", dashed).stderr
     nobody = run(*config, "tlspubkey", "add", "who@elsewhere.example", stdin=pem)
     assert "no account has the address" in nobody.stderr
     nothing = run(*config, "tlspubkey", "add", "mox@localhost", stdin="nothing\n")
