@@ -1,0 +1,17 @@
+"""Names of fields in JSON: `msg_id` here is `MsgID` there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_UPPER: Final = {"id", "cc", "bcc", "html", "dsn", "tls", "ip", "dkim", "smtp", "url"}
+
+
+def json_name(name: str) -> str:
+    """Return the name in JSON of a field.
+
+    >>> json_name("queue_msg_id"), json_name("from_"), json_name("dkim_verified_domains")
+    ('QueueMsgID', 'From', 'DKIMVerifiedDomains')
+    """
+    words = name.rstrip("_").split("_")
+    return "".join(word.upper() if word in _UPPER else word.capitalize() for word in words)
