@@ -12,6 +12,7 @@ from mox import logfmt
 from mox.metrics import PANICS
 from mox.queue import metrics
 from mox.queue.dispatcher import Dispatcher
+from mox.queue.lock import QueueLock
 from mox.queue.services import Services
 from mox.serving.context import Context
 from mox.store import Store
@@ -37,6 +38,17 @@ def run(ctx: Context) -> None:
 
 def deliver(ctx: Context, services: Services) -> None:
     """Like `run`, with other services."""
+    lock = QueueLock(services.outgoing.directory)
+    ctx.ready()
+    try:
+        if lock.acquire(ctx.stopping):
+            _deliver(ctx, services)
+    finally:
+        lock.release()
+    ctx.close()
+
+
+def _deliver(ctx: Context, services: Services) -> None:
     dispatcher = Dispatcher(services)
     watch = ctx.store.watch(QUEUE, dispatcher.wake.set)
     main = gevent.spawn(dispatcher.run)
@@ -44,14 +56,12 @@ def deliver(ctx: Context, services: Services) -> None:
         gevent.spawn(_look, ctx.store, services.outgoing),
         gevent.spawn(_expire, services.outgoing),
     ]
-    ctx.ready()
     ctx.stopping.wait()
     watch.cancel()
     gevent.killall(loops)
     dispatcher.stop(GRACE_S)
     main.join()
     services.results.flush()
-    ctx.close()
 
 
 def _look(store: Store, outgoing: Outgoing) -> None:

@@ -10,12 +10,12 @@ import socket
 import subprocess
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.queue.sink import Sink
 from tests.support.server import MOX, eventually, free_offset
 
 pytestmark = pytest.mark.e2e
@@ -67,68 +67,6 @@ Routes:
 
 PASSWORD = "test1234"
 MESSAGE = "From: <mjl@example.org>\r\nSubject: {}\r\n\r\n" + "some text\r\n" * 100
-
-
-class Sink(threading.Thread):
-    """Takes mail in threads of the test and counts what was acknowledged, by subject."""
-
-    def __init__(self, *, delay_s: float = 0.0, port: int = 0) -> None:
-        super().__init__(daemon=True)
-        self.delay_s = delay_s
-        self.taken: Counter[bytes] = Counter()
-        self.most_open = 0
-        self._open = 0
-        self._lock = threading.Lock()
-        self._sock = socket.create_server(("127.0.0.1", port), backlog=200)
-        self.port: int = self._sock.getsockname()[1]
-
-    def run(self) -> None:
-        while True:
-            try:
-                conn, _ = self._sock.accept()
-            except OSError:  # closed
-                return
-            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-        self._sock.close()
-
-    def _serve(self, conn: socket.socket) -> None:
-        with self._lock:
-            self._open += 1
-            self.most_open = max(self.most_open, self._open)
-        # Closing writes what is left, too, and the client may have been killed.
-        with contextlib.suppress(OSError), conn, conn.makefile("rwb") as file:
-            self._talk(file)
-        with self._lock:
-            self._open -= 1
-
-    def _talk(self, file) -> None:  # type: ignore[no-untyped-def]
-        def say(line: bytes) -> None:
-            file.write(line + b"\r\n")
-            file.flush()
-
-        say(b"220 sink")
-        while line := file.readline():
-            verb = line[:4].upper()
-            if verb == b"DATA":
-                say(b"354 go on")
-                subject = b""
-                while (text := file.readline()) != b".\r\n":
-                    if not text:
-                        return
-                    if text.startswith(b"Subject: "):
-                        subject = text[9:].strip()
-                time.sleep(self.delay_s)
-                with self._lock:
-                    self.taken[subject] += 1
-                say(b"250 taken")
-            elif verb == b"EHLO":
-                say(b"250-sink\r\n250 PIPELINING")
-            else:
-                say(b"250 ok")
 
 
 class Serve:
