@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import gevent
 import msgspec
 
 from mox import metrics
@@ -23,6 +22,7 @@ from mox.delivery.trace import Trace
 from mox.smtp.reply import Reply
 from mox.store.errors import StoreError
 from mox.store.model import Flag, Target
+from mox.turns import give_turn
 
 if TYPE_CHECKING:
     from mox.config import Config
@@ -146,7 +146,7 @@ class Planner:
     def _decide(self, plan: Plan, account: Account, to: ToAccount) -> Decision:
         self._decisions += 1
         if self._decisions % _DECISIONS_AT_ONCE == 0:
-            gevent.sleep(0)
+            give_turn()
         config = self._account(to)
         case = Case(
             facts=self.facts,

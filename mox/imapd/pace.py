@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import gevent
+from mox.turns import give_turn
 
 # A round of the loop for the others after so long; a notification waits no longer.
 _TURN_S = 0.003
-# Not 0: that runs greenlets which wait already, and looks at sockets only after many such turns.
-_ROUND_S = 1e-6
 
 
 class Pace:
@@ -27,7 +25,7 @@ class Pace:
 
     def __call__(self) -> None:
         if time.monotonic() - self._since > _TURN_S:
-            gevent.sleep(_ROUND_S)
+            give_turn()
             if self._tell is not None:
                 self._tell()
             self._since = time.monotonic()

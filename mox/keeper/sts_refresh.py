@@ -21,6 +21,7 @@ from mox.store import Store, evaluations, sts_policies, tls_results
 from mox.tlsio.client import ClientContext
 from mox.tlspolicy.mtasts import RecordLookup, lookup_record
 from mox.tlspolicy.stscache import CachedPolicy, Fetch, plan_refresh, refresh
+from mox.turns import give_turn
 
 log = logfmt.logger("mtasts")
 
@@ -65,9 +66,9 @@ class Refresher:
         """Do what is due once, which takes hours. Raises StoreError."""
         now = self._clock()
         while self._store.write(lambda txn: tls_results.expire(txn, now)):
-            self._sleep(0)
+            give_turn()
         while self._store.write(lambda txn: evaluations.expire(txn, now)):
-            self._sleep(0)
+            give_turn()
         plan = plan_refresh(sts_policies.all_policies(self._store), now, self._chance)
         for domain in plan.forget:
             self._forget(domain)

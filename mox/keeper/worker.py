@@ -14,6 +14,7 @@ from mox.serving.context import Context
 from mox.store import Store, housekeeping
 from mox.store.mirror import Resting, mirror_flags
 from mox.store.texts import Backlog
+from mox.turns import give_turn
 
 log = logfmt.logger("keeper")
 
@@ -88,7 +89,7 @@ def _each_minute(store: Store) -> None:
     if stale:
         log.info("cleared slots of readers that have died", readers=stale)
     while housekeeping.clear_expunged(store, now):
-        gevent.sleep(0)
+        give_turn()
     housekeeping.clear_arrivals(store, now)
     store.pool.apply(housekeeping.clear_directories, (store, now))
 

@@ -22,6 +22,7 @@ from mox.queue.hop import Hop
 from mox.queue.nexthop import NextHop, next_hop
 from mox.queue.services import Services
 from mox.store.outgoing_records import Flow
+from mox.turns import give_turn
 
 if TYPE_CHECKING:
     from mox.config import Config
@@ -106,7 +107,7 @@ class Dispatcher:
                         earliest = min(earliest, self._look_at(head))
                 if len(heads) < _SLICE or (highest and after > highest) or self.is_stopping:
                     break
-                gevent.sleep(0)
+                give_turn()
         return earliest
 
     def _look_at(self, head: FlowHead) -> float:

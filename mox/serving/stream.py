@@ -38,6 +38,7 @@ from mox.tlsio.engine import ChannelBinding, Session, TLSInfo
 from mox.tlsio.errors import TLSError
 from mox.tlsio.server import Opening
 from mox.tlsio.session import TLSSession
+from mox.turns import give_turn
 
 if TYPE_CHECKING:
     from gevent._types import _IoWatcher as IoWatcher
@@ -214,7 +215,7 @@ class Stream:
         if self._streak >= _FAIR_STREAK:
             # A fast sender must not keep the loop from the other connections.
             self._streak = 0
-            gevent.sleep(0)
+            give_turn()
         return data
 
     # Writing.

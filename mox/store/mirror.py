@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import gevent
-
 from mox import logfmt
 from mox.store import maildir, messages
 from mox.store.account_txn import AccountTxn
@@ -22,6 +20,7 @@ from mox.store.committer import WriteTxn
 from mox.store.errors import StoreError
 from mox.store.model import FLAG_MASK, M_FLAGS, M_KEYWORDS, MailboxId
 from mox.store.records import KEY_AMU
+from mox.turns import give_turn
 
 if TYPE_CHECKING:
     from mox.store.account import Account
@@ -113,7 +112,7 @@ def mirror_flags(store: Store, resting: Resting | None = None) -> int:
             if resting.get(box, 0.0) < time.monotonic():
                 resting.pop(box, None)
                 _guarded(store, box, some, resting)
-        gevent.sleep(0)
+        give_turn()
         keys = _due(store, keys[-1])
     return total
 

@@ -1,0 +1,15 @@
+"""Letting the other greenlets of a process run in the middle of long work."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import gevent
+
+# Not 0: that runs greenlets which wait already, and looks at sockets only after many such turns.
+_ROUND_S: Final = 1e-6
+
+
+def give_turn() -> None:
+    """Let the event loop go round once: look at sockets and timers, and run who has work."""
+    gevent.sleep(_ROUND_S)
