@@ -18,6 +18,7 @@ from mox import metrics
 from mox.dns.answer import Answer, Status
 from mox.dns.cache import Cache, SharedCache
 from mox.dns.exchange import ExchangeFailed, ask, extended_of
+from mox.dns.failures import Failures
 from mox.dns.flights import Flights
 from mox.dns.servers import RESOLV_CONF, Servers, configured_servers, one_server
 
@@ -83,6 +84,9 @@ class Resolver:
         if cached is not None:
             return cached
         limit_s = self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
+        failure = self._failures.get(key, limit_s, self._clock())
+        if failure is not None:
+            return failure
         answer = self._flights.ask(key, limit_s, lambda left_s: self._fetch(key, left_s))
         return answer or Answer(Status.TEMPORARY, error=f"{name} {rdtype}: timed out")
 
@@ -92,6 +96,11 @@ class Resolver:
         now = self._clock()
         _LOOKUPS.labels(key[1].lower(), _RESULTS[answer.status]).observe(now - start)
         self._cache.put(key, answer, now)
+        if answer.status is not Status.TEMPORARY:
+            self._failures.forget(key)
+        elif not self._servers.problem:
+            # RFC 9520 §3.2: also that there was no answer is kept for a while.
+            self._failures.note(key, answer, timeout_s, start, now)
         return answer
 
     def _ask(self, name: str, rdtype: str, timeout_s: float) -> Answer:
@@ -146,6 +155,7 @@ class Resolver:
         self._servers = servers
         self.trusts_ad = servers.trusts_ad
         self._cache = Cache(self._shared, trusts_ad=servers.trusts_ad)
+        self._failures = Failures()
 
     def _version_of_file(self) -> tuple[int, int] | None:
         try:
