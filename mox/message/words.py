@@ -16,7 +16,7 @@ from mox.message.fields import unfold
 # RFC 2231 §5 adds *language to the charset. Spaces inside the text are seen and accepted.
 _WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,60})?\?([bBqQ])\?([^?]*+)\?=")
 _BLANK = re.compile(rb"[ \t\r\n]*")
-_NOT_BASE64 = bytes(
+NOT_BASE64 = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 )
 _SPACE = re.compile(r"[\t\r\n\0 ]+")
@@ -70,7 +70,7 @@ def _octets(encoding: bytes, text: bytes) -> bytes:
 
 def decode_base64(text: bytes) -> bytes:
     """Decode base64 leniently: what is not in the alphabet is skipped, padding may be wrong."""
-    data = text.translate(None, _NOT_BASE64)
+    data = text.translate(None, NOT_BASE64)
     head, pad, tail = data.partition(b"=")
     if pad and tail.strip(b"="):
         # Several encodings one after the other.
