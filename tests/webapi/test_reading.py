@@ -120,7 +120,7 @@ def test_a_message_with_alternatives_and_attachments() -> None:
                 **leaf,
                 "ContentType": "message/rfc822",
                 "ContentTypeParams": {},
-                "DecodedSize": 24,
+                "DecodedSize": 22,
             },
         ],
     }
