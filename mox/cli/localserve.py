@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import sys
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from mox.errors import UserError
 if TYPE_CHECKING:
     from mox.cli.localserve_files import Choices
     from mox.config import Config
+    from mox.supervisor.settings import Endpoint
 
 DEFAULT_OFFSET = 1000
 _PlainSocket: type[socket.socket] = get_original("socket", "socket")
@@ -40,7 +42,10 @@ _URLS = {
     "submissions": ("smtps", "{user}@", "submission with TLS"),
     "imap": ("imap", "{user}@", "mailboxes, logins without TLS allowed"),
     "imaps": ("imaps", "{user}@", "mailboxes with TLS"),
-    "metrics": ("http", "", "metrics for Prometheus"),
+}
+_WEB = {
+    "metrics": ("metrics", "metrics for Prometheus"),
+    "webapi": ("v0/", "webapi, for programs"),
 }
 
 
@@ -159,17 +164,28 @@ def _urls(config: Config) -> list[tuple[str, str]]:
     from mox.supervisor.settings import endpoints_of
 
     user = f"{ADDRESS.replace('@', '%40')}:{PASSWORD}"
-    found: dict[tuple[str, str], str] = {}
+    # One line for the addresses that all are localhost.
+    found: dict[tuple[str, str], None] = {}
     for endpoint in endpoints_of(config):
         address = ip_address(endpoint.ip)
         host = "localhost" if address.is_loopback else f"{address}"
         if ":" in host:
             host = f"[{host}]"
-        scheme, credentials, meaning = _URLS[endpoint.service]
-        path = "/metrics" if endpoint.service == "metrics" else ""
-        url = f"{scheme}://{credentials.format(user=user)}{host}:{endpoint.port}{path}"
-        found[url, meaning] = url
+        at = f"{host}:{endpoint.port}"
+        if endpoint.service in _URLS:
+            scheme, credentials, meaning = _URLS[endpoint.service]
+            found[f"{scheme}://{credentials.format(user=user)}{at}", meaning] = None
+        else:
+            found |= dict.fromkeys(_web_urls(config, endpoint, at))
     return list(found)
+
+
+def _web_urls(config: Config, endpoint: Endpoint, at: str) -> Iterator[tuple[str, str]]:
+    from mox.web.routes import site_of
+
+    for mount in site_of(config, endpoint.listener, endpoint.port).mounts:
+        below, meaning = _WEB[mount.service]
+        yield f"{endpoint.service}://{at}{mount.path}{below}", meaning
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

@@ -79,6 +79,14 @@ Listeners:
 			Enabled: true
 			Port: {imaps}
 
+		# For programs: sending and receiving with JSON.
+		WebAPIHTTP:
+			Enabled: true
+			Port: {http}
+		WebAPIHTTPS:
+			Enabled: true
+			Port: {https}
+
 		# For Prometheus.
 		MetricsHTTP:
 			Enabled: true
@@ -140,6 +148,8 @@ def write_files(directory: Path, choices: Choices) -> None:
         "submissions": 465,
         "imap": 143,
         "imaps": 993,
+        "http": 80,
+        "https": 443,
         "metrics": 81,
     }
     static = _STATIC.format(

@@ -26,7 +26,7 @@ _LOOK_EVERY_S = 10.0
 # Application protocols where TLS begins at once: others' clients are turned away.
 # Marks the contexts that ask for client certificates.
 _ASKING = "+asking"
-_ALPN = {"submissions": ("smtp",), "imaps": ("imap",)}
+_ALPN = {"submissions": ("smtp",), "imaps": ("imap",), "https": ("http/1.1", "http/1.0")}
 _log = logfmt.logger("serve")
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -142,7 +142,7 @@ class Certificates:
 
         `asking`: clients are asked for certificates, where the listener allows it.
 
-        `service` is one of smtp, submission, submissions, imap, imaps. Cheap: call it for
+        `service` is one of smtp, submission, submissions, imap, imaps, https. Cheap: call it for
         each connection, certificates change.
         """
         found = self._listeners.get(listener)
@@ -173,7 +173,9 @@ def _options_of(listener: Listener) -> dict[str, ServerOptions]:
         session_tickets=not listener.smtp.tls_session_tickets_disabled,
         channel_bindings=False,
     )
-    options = {"smtp": smtp}
+    # Browsers and programs with a library identify themselves otherwise, and bind to nothing.
+    https = ServerOptions(min_version=version, alpn=_ALPN["https"], channel_bindings=False)
+    options = {"smtp": smtp, "https": https}
     # No tickets: they cost forward secrecy (their key lives as long as we do) and tls-unique.
     # Clients are asked for certificates only where keys of some are registered: asking costs
     # every connection 8 KB, and some programs then ask their users.

@@ -17,6 +17,7 @@ from gevent.event import Event
 
 from mox import logfmt
 from mox.address import parse_domain
+from mox.serving.cid import Cids
 
 if TYPE_CHECKING:
     from mox.config import Config
@@ -40,7 +41,7 @@ class Listen:
     """One listening socket of this worker.
 
     `listener` is the name in the configuration, `service` one of smtp, submission, submissions,
-    imap, imaps, metrics. The socket is bound, listening, and kept by the supervisor too.
+    imap, imaps, http, https. The socket is bound, listening, and kept by the supervisor too.
     """
 
     listener: str
@@ -76,6 +77,7 @@ class Context:
         self.bells = bells
         self.certificates = certificates
         self.stopping = Event()
+        self.cids = Cids(slot)
         self.log = logfmt.logger(kind)
         self._config_source = config_source
         self._announce = announce

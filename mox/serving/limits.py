@@ -34,6 +34,10 @@ T = TypeVar("T")
 # For an address, the network around it, and the wider one around that.
 _RATE = tuple(Window(60, limit) for limit in (300, 900, 2700))
 _OPEN = (30, 90, 270)
+# Programs make a connection for each request, and browsers several: not stricter than the limit
+# on requests.
+_HTTP_RATE = tuple(Window(60, limit) for limit in (1000, 3000, 9000))
+_HTTP_OPEN = (100, 300, 900)
 _FAILURES = (
     tuple(Window(60, limit) for limit in (10, 30, 90)),
     tuple(Window(86400, limit) for limit in (50, 150, 450)),
@@ -68,7 +72,7 @@ class Limits:
         self._post(lambda txn: clear_slot(txn, slot))
 
     def connection_opened(self, group: str, ip: IP, *, check_auth: bool) -> Refusal | None:
-        """Count a new connection of `group` ("smtp", "imap"); None: it may stay.
+        """Count a new connection of `group` ("smtp", "imap", "http"); None: it may stay.
 
         A connection that may stay is also counted as open until `connection_closed`. Local
         processes (127.0.0.1, ::1) are held to the limit on failed logins only.
@@ -77,15 +81,16 @@ class Limits:
             allowed = not check_auth or self.auth_allowed(ip)
             return None if allowed else Refusal.AUTH_FAILURES
         now, networks = self._clock(), network_keys(ip)
+        rate, most_open = (_HTTP_RATE, _HTTP_OPEN) if group == "http" else (_RATE, _OPEN)
 
         def count(txn: lmdb.Transaction) -> Refusal | None:
             kind = f"{group} connection"
-            self._sweeper.sweep(txn, kind, _RATE[0], now)
-            if not add_within(txn, 1, _counters(kind, networks, _RATE, now)):
+            self._sweeper.sweep(txn, kind, rate[0], now)
+            if not add_within(txn, 1, _counters(kind, networks, rate, now)):
                 return Refusal.CONNECTION_RATE
             if check_auth and not would_fit(txn, 1, _failure_counters(networks, now)):
                 return Refusal.AUTH_FAILURES
-            for network, limit in zip(networks, _OPEN, strict=True):
+            for network, limit in zip(networks, most_open, strict=True):
                 if open_of(txn, group, network) >= limit:
                     return Refusal.OPEN_CONNECTIONS
             for network in networks:

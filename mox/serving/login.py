@@ -88,7 +88,7 @@ Step = Challenge | LoggedIn | LoginFailed
 class Client:
     """What counts about a connection that wants to log in."""
 
-    kind: str  # "submission" or "imap", for metrics
+    kind: str  # "submission", "imap", "webapi", …, for metrics
     ip: IP
     has_tls: bool
     plaintext_allowed: bool = False  # the service's NoRequireSTARTTLS
@@ -181,8 +181,10 @@ class LoginSession:
         )
         return Exchange(self, mechanism, sasl.mechanism(mechanism, surroundings))
 
-    def login(self, username: str, password: str) -> LoggedIn | LoginFailed:
-        """Check a user name and password: IMAP's LOGIN."""
+    def login(
+        self, username: str, password: str, *, variant: str = "login"
+    ) -> LoggedIn | LoginFailed:
+        """Check a user name and password: IMAP's LOGIN, or HTTP's basic authentication."""
         name = prepare_username(username)
         secrets = _AccountSecrets(self._authenticator, self.client)
 
@@ -191,7 +193,7 @@ class LoginSession:
                 return Success(name)
             return Failure(Reason.CREDENTIALS, name)
 
-        result = self.refusal("login") or self.conclude("login", check)
+        result = self.refusal(variant) or self.conclude(variant, check)
         assert not isinstance(result, Challenge)
         return result
 

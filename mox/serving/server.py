@@ -14,7 +14,6 @@ from gevent.event import Event
 from greenlet import getcurrent, greenlet
 
 from mox import logfmt, metrics
-from mox.serving.cid import Cids
 from mox.serving.connection import Connection
 from mox.serving.door import Door, most_connections
 from mox.serving.errors import ConnectionDraining, ConnectionLost, ConnectionTimeout
@@ -46,6 +45,7 @@ class Admission:
     `group`: connections of equal group share limits ("smtp" for port 25 and submission).
     `auth_services`: services (Listen.service) closed to networks with many failed logins.
     `refuse(conn, refusal)` gives the bytes to send before closing, b"" for none.
+    `unlimited`: sockets whose peers are not limited: reverse proxies bring everybody's.
     `package`: for log lines and mox_panic_total.
     """
 
@@ -53,6 +53,7 @@ class Admission:
     auth_services: frozenset[str]
     refuse: Callable[[Connection, Refusal], bytes]
     package: str = "serve"
+    unlimited: Callable[[Listen], bool] = lambda _: False
 
 
 def serve(
@@ -100,7 +101,7 @@ class _Server:
         self._handler = handler
         self._admission = admission
         self._limits = ctx.limits
-        self._cids = Cids(ctx.slot)
+        self._cids = ctx.cids
         self._most = most_connections()
         self._accepted = 0  # and not closed yet: those in _open and those about to be
         self._open: set[_Visit] = set()
@@ -194,8 +195,10 @@ class _Server:
             read_proxy_header(conn)
         group, service = self._admission.group, conn.listen.service
         check_auth = service in self._admission.auth_services
-        refusal = self._limits.connection_opened(group, conn.remote_ip, check_auth=check_auth)
-        visit.admitted = refusal is None
+        refusal = None
+        if not self._admission.unlimited(conn.listen):
+            refusal = self._limits.connection_opened(group, conn.remote_ip, check_auth=check_auth)
+            visit.admitted = refusal is None
         if conn.listen.implicit_tls:
             if conn.tls_context is None:
                 raise ConnectionLost("listener has no certificate yet")

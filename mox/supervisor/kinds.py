@@ -39,5 +39,5 @@ KINDS: Final[Sequence[Kind]] = (
     Kind("imap", "mox.imapd.worker:run", ("imap", "imaps"), per_core=True),
     Kind("queue", "mox.queue.worker:run", exclusive=True),
     Kind("keeper", "mox.keeper.worker:run", exclusive=True),
-    Kind("web", "mox.web.worker:run", ("metrics",)),
+    Kind("web", "mox.web.worker:run", ("http", "https"), per_core=True),
 )

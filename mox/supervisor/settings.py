@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mox.serving.context import ConfigSource
 from mox.supervisor.errors import StartError
+from mox.web.routes import web_ports
 
 if TYPE_CHECKING:
     from mox.config import Config
@@ -62,7 +63,10 @@ class Settings:
 
 
 def endpoints_of(config: Config) -> tuple[Endpoint, ...]:
-    """List what the configuration listens on; one address and port can serve only one service."""
+    """List what the configuration listens on; an address and port has one protocol, one listener.
+
+    The protocols http and https stand for all web services of a port, see mox.web.routes.
+    """
     found: dict[tuple[str, int], Endpoint] = {}
     for name, listener in config.static.listeners.items():
         services = (
@@ -71,14 +75,14 @@ def endpoints_of(config: Config) -> tuple[Endpoint, ...]:
             ("submissions", listener.submissions, True),
             ("imap", listener.imap, False),
             ("imaps", listener.imaps, True),
-            ("metrics", listener.metrics_http, False),
         )
-        for service, block, implicit_tls in services:
-            if not block.enabled:
-                continue
+        ports = [(block.port, service, tls) for service, block, tls in services if block.enabled]
+        for port, is_https in web_ports(listener).items():
+            ports.append((port, "https" if is_https else "http", is_https))
+        for port, service, implicit_tls in ports:
             for ip in listener.ips:
-                endpoint = Endpoint(ip, block.port, service, name, implicit_tls)
-                other = found.setdefault((ip, block.port), endpoint)
+                endpoint = Endpoint(ip, port, service, name, implicit_tls)
+                other = found.setdefault((ip, port), endpoint)
                 if other != endpoint:
                     raise StartError(f"{endpoint} and {other} are configured on the same port")
     return tuple(found.values())

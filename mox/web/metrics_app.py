@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bottle import Bottle, response
 
 from mox import metrics
+
+if TYPE_CHECKING:
+    from mox.web.services import Services
 
 _INDEX = """\
 <!doctype html>
@@ -14,7 +19,7 @@ _INDEX = """\
 """
 
 
-def make_app() -> Bottle:
+def make_app(services: Services) -> Bottle:
     """An application with `/metrics`, and `/` that leads there. It never reads a request's body."""
     app = Bottle()
 

@@ -32,6 +32,8 @@ def test_printed_urls_are_the_real_ones(shared: Server) -> None:
         ("smtps", shared.submissions),
         ("imap", shared.imap),
         ("imaps", shared.imaps),
+        ("http", shared.http),
+        ("https", shared.https),
         ("http", shared.metrics),
     }
     for _, port in ports:

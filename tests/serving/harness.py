@@ -18,6 +18,7 @@ import gevent
 from gevent.event import Event
 
 from mox import logfmt
+from mox.serving.cid import Cids
 from mox.serving.connection import Connection
 from mox.serving.context import Listen
 from mox.serving.limits import Limits, Refusal
@@ -77,6 +78,9 @@ class FakeContext:
     stopping: Event = field(default_factory=Event)
     is_ready: bool = False
     has_tls_keys: bool = False
+
+    def __post_init__(self) -> None:
+        self.cids = Cids(self.slot)
 
     @property
     def config(self):

@@ -95,6 +95,14 @@ class Server:
         return 993 + self.offset
 
     @property
+    def http(self) -> int:
+        return 80 + self.offset
+
+    @property
+    def https(self) -> int:
+        return 443 + self.offset
+
+    @property
     def metrics(self) -> int:
         return 81 + self.offset
 

@@ -1,0 +1,1 @@
+"""Stubs for the parts of gunicorn that mox uses."""

@@ -1,0 +1,89 @@
+"""The limit on requests per network, shared by all processes.
+
+Counting costs no write per request: each process adds up what it sees and writes it down from
+time to time, so that some dozens more than the limit may pass.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from mox import logfmt
+from mox.networks import IP, is_this_host, network_keys
+from mox.serving.windows import Sweeper, Window, count_of, counter_key, set_count
+from mox.store.ephemeral import Ephemeral, EphemeralError
+
+if TYPE_CHECKING:
+    import lmdb
+
+_KIND: Final = "http request"
+# For an address, the network around it, and the wider one around that.
+_LIMITS: Final = (
+    tuple(Window(60, limit) for limit in (1000, 3000, 9000)),
+    tuple(Window(3600, limit) for limit in (5000, 15000, 45000)),
+)
+_WRITE_AFTER: Final = 16
+_WRITE_AFTER_S: Final = 0.5
+
+_log = logfmt.logger("http")
+
+
+class RequestLimit:
+    """The counting of one process; without the environment everything is allowed."""
+
+    def __init__(self, ephemeral: Ephemeral | None, clock: Callable[[], float] = time.time) -> None:
+        self._ephemeral = ephemeral
+        self._clock = clock
+        self._sweeper = Sweeper()
+        self._unwritten: dict[bytes, int] = {}
+        self._requests = 0
+        self._written_at = clock()
+
+    def admits(self, ip: IP) -> bool:
+        """Count a request, unless its network has made too many; local ones are not counted."""
+        if self._ephemeral is None or is_this_host(ip):
+            return True
+        now = self._clock()
+        networks = network_keys(ip)
+        counters = [
+            (counter_key(_KIND, window, now, network), window.limit)
+            for windows in _LIMITS
+            for network, window in zip(networks, windows, strict=True)
+        ]
+        if not self._is_within(self._ephemeral, counters):
+            return False
+        for key, _ in counters:
+            self._unwritten[key] = self._unwritten.get(key, 0) + 1
+        self._requests += 1
+        if self._requests >= _WRITE_AFTER or now >= self._written_at + _WRITE_AFTER_S:
+            self._write(self._ephemeral, now)
+        return True
+
+    def _is_within(self, ephemeral: Ephemeral, counters: list[tuple[bytes, int]]) -> bool:
+        unwritten = self._unwritten
+
+        def within(txn: lmdb.Transaction) -> bool:
+            return all(count_of(txn, k) + unwritten.get(k, 0) < limit for k, limit in counters)
+
+        try:
+            return ephemeral.read(within)
+        except EphemeralError as e:
+            _log.error("limit not checked, letting through", err=e)
+            return True
+
+    def _write(self, ephemeral: Ephemeral, now: float) -> None:
+        counts, self._unwritten = self._unwritten, {}
+        self._requests, self._written_at = 0, now
+
+        def add(txn: lmdb.Transaction) -> None:
+            for windows in _LIMITS:
+                self._sweeper.sweep(txn, _KIND, windows[0], now)
+            for key, count in counts.items():
+                set_count(txn, key, count_of(txn, key) + count)
+
+        try:
+            ephemeral.post(add)
+        except EphemeralError as e:
+            _log.error("limit not counted", err=e)

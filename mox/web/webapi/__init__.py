@@ -1,0 +1,1 @@
+"""The webapi: sending and receiving mail over HTTP and JSON."""

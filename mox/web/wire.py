@@ -1,0 +1,78 @@
+"""A connection as gunicorn wants it, a socket with `recv` and `sendall`, with limits on time.
+
+gunicorn's own workers have none: a client that sends an octet a minute holds them for hours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gunicorn.http.errors import LimitRequestHeaders
+
+from mox.serving.errors import ConnectionLost, ConnectionTimeout
+
+if TYPE_CHECKING:
+    from mox.serving.connection import Connection
+
+# From the first octet of a request to the end of its header fields.
+HEAD_S: Final = 30.0
+MAX_HEAD_OCTETS: Final = 64 << 10
+# What a body may be late, against one that comes at this many octets a second.
+BODY_S: Final = 60.0
+BODY_OCTETS_PER_S: Final = 4096
+
+
+class Wire:
+    """What the parser reads from and the response writes to."""
+
+    __slots__ = ("_conn", "_deadline", "_head_left", "_in_body")
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self.expect_head()
+
+    def expect_head(self) -> None:
+        """The next octets are a request's head."""
+        self._in_body = False
+        self._deadline = self._conn.clock() + HEAD_S
+        self._head_left = MAX_HEAD_OCTETS
+
+    def expect_body(self) -> None:
+        """The next octets are a request's body."""
+        self._in_body = True
+        self._deadline = self._conn.clock() + BODY_S
+
+    def is_silent(self, timeout_s: float) -> bool:
+        """Wait for the next request for this long; false: something is there, or the end."""
+        try:
+            self._conn.unread(self._conn.recv(timeout_s, idle=True))
+        except ConnectionTimeout:
+            return True
+        return False
+
+    def recv(self, size: int) -> bytes:
+        """Return up to `size` octets, b"" at the end of the stream if a body is not cut by it.
+
+        Raises ConnectionTimeout, ConnectionLost, LimitRequestHeaders.
+        """
+        conn = self._conn
+        if not self._in_body and self._head_left <= 0:
+            raise LimitRequestHeaders("request head is too long")
+        now = conn.clock()
+        data = conn.recv(max(self._deadline - now, 0.0))
+        if len(data) > size:
+            conn.unread(data[size:])
+            data = data[:size]
+        if not self._in_body:
+            self._head_left -= len(data)
+        elif data:
+            late = self._deadline + len(data) / BODY_OCTETS_PER_S
+            self._deadline = min(late, conn.clock() + BODY_S)
+        else:
+            # Otherwise what has come would pass for all of it.
+            raise ConnectionLost("client ended in the middle of a request's body")
+        return data
+
+    def sendall(self, data: bytes) -> None:
+        """Send; raises ConnectionTimeout, ConnectionLost."""
+        self._conn.send(data)

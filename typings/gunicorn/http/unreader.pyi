@@ -1,0 +1,4 @@
+from io import BytesIO
+
+class Unreader:
+    buf: BytesIO

@@ -1,2 +1,0 @@
-class Worker:
-    pid: int
