@@ -12,7 +12,7 @@ from mox.config.authority import ACME, CA
 from mox.config.check_listener import check_listeners
 from mox.config.check_transport import check_transport
 from mox.config.keyfiles import KeyFileError, check_authorities, check_mac_key
-from mox.config.names import check_domain, check_localpart, check_mailbox
+from mox.config.names import check_address, check_domain, check_localpart, check_mailbox
 from mox.config.report import Scope
 from mox.config.static import InitialMailboxes, Static
 
@@ -39,6 +39,8 @@ def check_static(static: Static, scope: Scope, *, check_files: bool) -> None:
         at = scope.at("HostTLSRPT")
         check_localpart(at, static.host_tlsrpt.localpart, "Localpart", ascii_only=True)
     _check_mailboxes(static, scope)
+    if static.failure_copies_to:
+        check_address(scope, static.failure_copies_to, "FailureCopiesTo")
     for name, transport in static.transports.items():
         check_transport(transport, scope.at("Transports", name))
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from mox import patterns
-from mox.address import AddressError, Domain, parse_domain, parse_localpart
+from mox.address import AddressError, Domain, parse_address, parse_domain, parse_localpart
 from mox.config.report import Scope
 
 MAX_REPLY_TEXT = 256
@@ -69,6 +69,14 @@ def check_domain(scope: Scope, text: str, *field: str | int) -> Domain | None:
     except AddressError as err:
         scope.error(str(err), *field)
         return None
+
+
+def check_address(scope: Scope, text: str, field: str) -> None:
+    """Report what is not an address."""
+    try:
+        parse_address(text)
+    except AddressError as e:
+        scope.error(str(e), field)
 
 
 def check_localpart(scope: Scope, text: str, field: str, *, ascii_only: bool = False) -> str | None:

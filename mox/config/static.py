@@ -237,6 +237,16 @@ class Static:
             "Send TLS reports also when there was no failure to tell.",
         ),
     ] = False
+    failure_copies_to: Annotated[
+        str,
+        Field(
+            "FailureCopiesTo",
+            "Address that gets a copy of what senders are told when their messages could not be "
+            "delivered: recipient, error, and the header of the message. Without it there are no "
+            "copies.",
+            example="failures@example.org",
+        ),
+    ] = ""
     quota_message_size: Annotated[
         int,
         Field(

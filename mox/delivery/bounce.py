@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mox.address import NULL_PATH, Address, Domain, parse_domain
+from mox.address import NULL_PATH, Address, Domain, Path, parse_domain
 from mox.delivery.arrival import Arrival, Outcome
 from mox.delivery.headers import Headers
 from mox.delivery.signing import Signed, signed
@@ -30,28 +30,43 @@ def queue_bounce(
     The caller sees to it that the reverse path is not null (RFC 5321 §6.1: no DSN for a DSN).
     """
     notification = _notification(config, arrival, failures)
+    queue_notification(store, config, notification, utf8=arrival.received.smtputf8)
+
+
+def queue_notification(
+    store: Store,
+    config: Config,
+    notification: dsn.Dsn,
+    *,
+    utf8: bool,
+    now: float | None = None,
+) -> None:
+    """Queue a DSN; `utf8`: with a form for servers that take that. Raises StoreError."""
     octets = dsn.compose(notification)
     signatures = _signatures(config, notification, octets)
-    utf8 = b""
-    if arrival.received.smtputf8:
-        utf8 = dsn.compose(notification, utf8=True)
-        utf8 = _signatures(config, notification, utf8).fields + utf8
+    dsn_utf8 = b""
+    if utf8:
+        dsn_utf8 = dsn.compose(notification, utf8=True)
+        dsn_utf8 = _signatures(config, notification, dsn_utf8).fields + dsn_utf8
+    to = notification.mail_to
+    path = to if isinstance(to, Path) else Path(to.localpart, to.domain)
     with store.spool() as spool:
         spool.write(octets)
         submit(
             store,
             Submission(
                 account=config.static.postmaster.account,
-                recipients=[Recipient(arrival.reverse_path, NULL_PATH)],
+                recipients=[Recipient(path, NULL_PATH)],
                 spool=spool,
                 prefix=signatures.fields,
                 message_id=f"<{notification.message_id}>",
-                subject=SUBJECT,
+                subject=notification.subject,
                 has_8bit=False,
                 smtputf8=False,
-                dsn_utf8=utf8,
+                dsn_utf8=dsn_utf8,
                 signed_with=signatures.kinds,
             ),
+            now,
         )
 
 

@@ -65,14 +65,15 @@ class Submission:
     signed_with: Sequence[str] = ()  # kinds of the keys whose signatures are in `prefix`
 
 
-def submit(store: Store, submission: Submission) -> list[QueueId]:
+def submit(store: Store, submission: Submission, now: float | None = None) -> list[QueueId]:
     """Put a message into the queue; returns one id per recipient, in order, once durable.
 
-    Raises SendLimitReached, FromIdTaken, or StoreError of the disk.
+    `now` is for those who have another clock than the system's. Raises SendLimitReached,
+    FromIdTaken, or StoreError of the disk.
     """
     outgoing = Outgoing(store)
     account = store.account(submission.account)
-    now = time.time()
+    now = time.time() if now is None else now
     limits = submission.limits
 
     def check(txn: WriteTxn) -> None:

@@ -74,6 +74,7 @@ class Dsn:
     original_header: bytes = b""  # wire form
     original: bytes = b""  # the whole message instead, wire form
     envelope_id: str = ""  # RFC 3461 §4.4: ENVID, decoded
+    copy_for: Path | Address | None = None  # whom it is about, when somebody else gets a copy
 
 
 def compose(dsn: Dsn, *, utf8: bool = False) -> bytes:
@@ -125,6 +126,9 @@ def _text_part(dsn: Dsn, utf8: bool) -> bytes:
 
 def _explanation(dsn: Dsn, utf8: bool) -> Iterator[str]:
     """Yield the lines of the text for people."""
+    if dsn.copy_for is not None:
+        yield f"This is a copy of a notification to {_header_address(dsn.copy_for, utf8)}:"
+        yield ""
     actions = {recipient.action for recipient in dsn.recipients}
     if actions == {Action.DELAYED}:
         yield "Delivery of your email to the recipients below is delayed."

@@ -198,6 +198,6 @@ def _keep(
         return
     # RFC 8460 §5.3: reports about the delivery of reports would never end.
     has_failure = any(result.has_failure for one in found for result in one.results)
-    is_report = msg is not None and (msg.is_tls_report or msg.is_dmarc_report)
+    is_report = msg is not None and msg.is_report
     send = not is_report or (msg is not None and msg.is_dmarc_report and has_failure)
     services.results.add(domain, found, send=send)

@@ -6,10 +6,20 @@ messages without sender, or of an account that is gone, are for the postmaster.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from mox.address import NULL_PATH, Address, AddressError, Domain, Path, parse_domain
+from mox import logfmt
+from mox.address import (
+    NULL_PATH,
+    Address,
+    AddressError,
+    Domain,
+    Path,
+    parse_address,
+    parse_domain,
+)
+from mox.delivery.bounce import queue_notification
 from mox.delivery.headers import Headers
 from mox.message import dsn
 from mox.message.dsn import Action
@@ -26,7 +36,10 @@ if TYPE_CHECKING:
     from mox.store import Store
     from mox.store.outgoing import Outgoing
 
+log = logfmt.logger("queue")
+
 FAILED: Final = "mail delivery failed"
+COPY: Final = "mail delivery failed (copy)"
 DELAYED: Final = "mail delivery delayed"
 DELIVERED: Final = "mail delivered"
 RELAYED: Final = "mail passed on"
@@ -73,6 +86,7 @@ def tell_failure(office: Office, msg: QueueMessage, verdict: Verdict, now: float
     # RFC 3461 §4.1: by default failures are told.
     if not msg.notify or FAILURE in msg.notify:
         _tell(office, msg, verdict, now, Action.FAILED)
+        _copy(office, msg, verdict, now)
 
 
 def tell_delay(
@@ -114,6 +128,23 @@ def _tell(
         [result] = office.store.deliver([target], spool)
     if isinstance(result, StoreError):
         raise result
+
+
+def _copy(office: Office, msg: QueueMessage, verdict: Verdict, now: float) -> None:
+    """Queue a copy for the administrator who wants one. Never raises StoreError."""
+    config = office.config
+    # What nobody sent, and reports, the postmaster is told of anyway. So copies make no copies.
+    if not config.static.failure_copies_to or msg.sender.is_null or msg.is_report:
+        return
+    address = parse_address(config.static.failure_copies_to)
+    to = Path(address.localpart, address.domain)
+    told = _compose(office, msg, verdict, now, Action.FAILED, (), to)
+    # Only its sender gets the whole message back.
+    copy = replace(told, subject=COPY, original=b"", copy_for=msg.sender.path())
+    try:
+        queue_notification(office.store, config, copy, utf8=msg.smtputf8, now=now)
+    except StoreError as e:
+        log.error("queueing copy of notification", err=e, id=msg.id)
 
 
 def _box(config: Config, hostname: Domain, msg: QueueMessage) -> _Box:

@@ -137,6 +137,11 @@ class QueueMessage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         )
 
     @property
+    def is_report(self) -> bool:
+        """Whether this server wrote it to tell another about its mail or its TLS."""
+        return self.is_dmarc_report or self.is_tls_report
+
+    @property
     def attempts_left(self) -> int:
         return max(0, (self.max_attempts or DEFAULT_MAX_ATTEMPTS) - self.attempts)
 

@@ -102,6 +102,7 @@ RULES: list[tuple[str, sconf.Plain, str]] = [
         "Listeners.local.MetricsHTTP.Port: must be a port",
     ),
     ("InitialMailboxes/Regular", ["a\u0301"], "InitialMailboxes.Regular[0]: mailbox name is not"),
+    ("FailureCopiesTo", "failures", "FailureCopiesTo: missing @ in address"),
     ("InitialMailboxes/Regular", ["inbox"], "InitialMailboxes.Regular[0]: must not be Inbox"),
     ("InitialMailboxes/Regular", ["a/b"], "InitialMailboxes.Regular[0]: must be at the top level"),
     ("InitialMailboxes/Regular", ["a", "a"], "InitialMailboxes.Regular[1]: duplicate mailbox"),

@@ -175,6 +175,65 @@ def test_internationalized_senders_are_told_in_utf8(refused: Callable[..., Site]
     assert b"Future-Release-Request: for;60" in octets
 
 
+COPIES = "FailureCopiesTo: second@example.org\n"
+
+
+def test_administrator_gets_a_copy_of_failures(refused: Callable[..., Site]) -> None:
+    site = refused("550 5.1.1 who?", static=COPIES)
+    site.submit("you@there.example", ret="FULL")
+    site.start()
+    site.until_empty()
+    [told], [copy] = site.mailbox(), site.mailbox("second")
+    assert copy["return-path"] == "<>"
+    assert (copy["to"], copy["subject"]) == ("second@example.org", "mail delivery failed (copy)")
+    text, status, header = parts(copy)
+    assert text.startswith("This is a copy of a notification to mjl@example.org:")
+    assert status.split("Final-Recipient")[1] == parts(told)[1].split("Final-Recipient")[1]
+    assert "Message-Id: <one@example.org>" in header
+    # The message itself went back to its sender alone.
+    assert b".dot" in site.octets()[0]
+    assert b".dot" not in site.octets("second")[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"sender": ""}, {"is_dmarc_report": True}, {"is_tls_report": True}, {"notify": ("NEVER",)}],
+)
+def test_no_copy_of_what_the_postmaster_gets_or_nobody(
+    refused: Callable[..., Site], changes: dict[str, object]
+) -> None:
+    site = refused("550 5.1.1 who?", static=COPIES)
+    site.submit("you@there.example", **changes)
+    site.start()
+    site.until_empty()
+    assert site.mailbox("second") == []
+
+
+def test_delays_are_not_copied(refused: Callable[..., Site], clock: Clock) -> None:
+    site = refused("450 4.7.0 later", static=COPIES)
+    site.submit("you@there.example")
+    site.start()
+    for number in range(1, 6):
+        attempt(site, clock, number)
+    site.until(site.mailbox)
+    assert site.outgoing.count() == 1
+    assert site.mailbox("second") == []
+
+
+def test_copy_that_cannot_be_delivered_ends_with_the_postmaster(
+    refused: Callable[..., Site],
+) -> None:
+    site = refused("550 5.1.1 who?", static="FailureCopiesTo: admin@there.example\n")
+    site.submit("you@there.example")
+    site.start()
+    site.until_empty()
+    site.until(lambda: site.mailbox("mjl", "Postmaster"))
+    [told] = site.mailbox("mjl", "Postmaster")
+    assert "admin@there.example" in parts(told)[1]
+    assert site.outgoing.count() == 0
+    assert len(site.mailbox()) == 1
+
+
 def test_retired_records_follow_the_account(make_site: MakeSite, make_peer: MakePeer) -> None:
     clock = Clock()
     peer = make_peer()
