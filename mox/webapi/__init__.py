@@ -7,5 +7,6 @@ Pure, but for the client: no HTTP, no store, no clock. The server is mox.web.web
 - methods: which method takes and gives which of them
 - decoding: a request's JSON, with errors that name the field
 - reading: a stored message as `Message` and `Structure`
+- fields, examples, openapi: documentation of it all, made from the types
 - client: calls them, for programs that use the webapi
 """

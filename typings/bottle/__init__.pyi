@@ -29,3 +29,7 @@ class BaseRequest:
 
 response: BaseResponse
 request: BaseRequest
+
+class SimpleTemplate:
+    def __init__(self, *, name: str, lookup: list[str]) -> None: ...
+    def render(self, **kwargs: object) -> str: ...
