@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mox.imap import codes, fetchresponse, responses
@@ -10,13 +10,13 @@ from mox.imap.fetchatt import FetchAttribute, Plain
 from mox.imap.sequence import Slice, merge_ranges, slices_in, uids_at
 from mox.imapd.answer import Done, Refusal, bad
 from mox.imapd.blocks import Block, blocks
-from mox.imapd.bodies import Message, is_slice, needs_octets, read_message, render, sets_seen
+from mox.imapd.bodies import needs_octets, sets_seen
 from mox.imapd.columns import Columns
+from mox.imapd.octets import OctetItems
 from mox.imapd.pace import Pace
 from mox.imapd.ranges import common, common_slices, within, without
 from mox.imapd.selected import account_of, slices_of, view_of
-from mox.message import NotALeaf, UnknownEncoding
-from mox.store.errors import HistoryLost, MessageGone
+from mox.store.errors import HistoryLost
 from mox.store.model import (
     FLAG_MASK,
     M_FLAGS,
@@ -32,19 +32,14 @@ if TYPE_CHECKING:
     from mox.imap import commands
     from mox.imapd.session import Session
     from mox.imapd.view import View
-    from mox.logfmt import Kind
     from mox.store.account import Account
 
 # Messages whose lines are made in one go.
 _BLOCK = 1000
 _OVERVIEW_BLOCK = 500
 _OCTETS_BLOCK = 64
-# Octets of a message that stays at hand for a client that takes it slice by slice.
-_KEEP_FROM = 64 << 10
 
 _SEEN = int(Flag.SEEN)
-# Items that can still be given for a message that another session has expunged.
-_LASTING = frozenset({Plain.UID, Plain.FLAGS, Plain.SIZE, Plain.ENVELOPE, Plain.BODYSTRUCTURE})
 
 
 def cmd_fetch(session: Session, command: commands.Fetch) -> Done:
@@ -68,14 +63,7 @@ def fetch_messages(session: Session, command: commands.Fetch) -> Done:
             fetch.tell_vanished(command.changed_since)
         slices = fetch.changed(slices, command.changed_since)
     fetch.answer(slices)
-    if fetch.undecodable:
-        raise Refusal("a part has an encoding that is not known", codes.UNKNOWN_CTE)
-    if fetch.composite:
-        raise Refusal("binary content exists for parts without parts only")
-    if fetch.missing:
-        # RFC 9051 §7.1
-        return Done("fetch done, some messages are gone", codes.EXPUNGEISSUED)
-    return Done("fetch done")
+    return fetch.complete()
 
 
 class _Fetch:
@@ -89,14 +77,31 @@ class _Fetch:
         self._uidonly = session.state.uidonly
         self._set = command.messages
         self._items = _with_implied(session, command)
-        self._octet_items = [item for item in self._items if needs_octets(item)]
+        octet_items = [item for item in self._items if needs_octets(item)]
         self._index_items = [
             item for item in self._items if isinstance(item, Plain) and not needs_octets(item)
         ]
+        self._octets: OctetItems | None = None
+        if octet_items:
+            self._octets = OctetItems(
+                session, self._account, self._view, octet_items, self._index_items
+            )
         self._marks = not self._view.read_only and any(map(sets_seen, self._items))
-        self.missing = 0
-        self.undecodable = False
-        self.composite = False
+        self._missing = 0
+
+    def complete(self) -> Done:
+        """How the command ends."""
+        missing, octets = self._missing, self._octets
+        if octets is not None:
+            if octets.undecodable:
+                raise Refusal("a part has an encoding that is not known", codes.UNKNOWN_CTE)
+            if octets.composite:
+                raise Refusal("binary content exists for parts without parts only")
+            missing += octets.missing
+        if missing:
+            # RFC 9051 §7.1
+            return Done("fetch done, some messages are gone", codes.EXPUNGEISSUED)
+        return Done("fetch done")
 
     # ---- which messages
 
@@ -132,18 +137,18 @@ class _Fetch:
             self._index_items,
             flags=self._view.flag_texts,
             recent_from=self._recent_from,
-            end=b"" if self._octet_items else b")\r\n",
+            end=b")\r\n" if self._octets is None else b"",
             utf8=self._session.state.utf8,
             pace=pace,
             verb=b"UIDFETCH" if self._uidonly else b"FETCH",
         )
         size = _OVERVIEW_BLOCK if columns.is_large else _BLOCK
-        if self._octet_items:
+        if self._octets is not None:
             size = _OCTETS_BLOCK
         for block in blocks(self._account, self._view, slices, size):
-            self.missing += len(block.missing)
-            if self._octet_items:
-                self._write_octets(block, columns, pace)
+            self._missing += len(block.missing)
+            if self._octets is not None:
+                self._write_octets(block, columns, self._octets, pace)
             else:
                 numbers, messages = self._after_since(block)
                 self._session.write(b"".join(columns.rows(numbers, messages)[1]))
@@ -167,81 +172,15 @@ class _Fetch:
         ]
         return [number for number, _ in rows], [message for _, message in rows]
 
-    def _write_octets(self, block: Block, columns: Columns, pace: Pace) -> None:
+    def _write_octets(self, block: Block, columns: Columns, octets: OctetItems, pace: Pace) -> None:
         numbers, messages = self._after_since(block)
         seen: dict[int, bytes] = {}
         if self._marks:
             messages, seen = self._mark(messages)
         present, starts = columns.rows(numbers, messages)
-        self.missing += len(messages) - len(present)
-        for start, message in zip(starts, present, strict=True):
-            uid = message[M_UID]
-            self._write_message(start, uid, seen.get(uid, b""))
-            pace()
-        for uid in block.missing:
-            self._write_expunged(uid)
-
-    def _write_message(self, start: bytes, uid: int, end: bytes) -> None:
-        """One response: what the index gave, the items of octets, and new flags."""
-        try:
-            message = self._message(uid)
-        except MessageGone:
-            self.missing += 1
-            return
-        session = self._session
-        session.unfinished = True
-        session.write(start)
-        space = b" " if self._index_items else b""
-        for pieces in self._rendered(message, self._octet_items):
-            session.write(space)
-            kind: Kind = "line"
-            for piece in pieces:
-                session.write(piece, kind)
-                kind = "data"
-            space = b" "
-        session.write(end + fetchresponse.fetch_end())
-        session.unfinished = False
-
-    def _rendered(
-        self, message: Message, items: Sequence[FetchAttribute]
-    ) -> Iterator[Iterable[bytes]]:
-        for item in items:
-            try:
-                yield render(message, item)
-            except UnknownEncoding:
-                self.undecodable = True
-            except NotALeaf:
-                self.composite = True
-
-    def _message(self, uid: int) -> Message:
-        session = self._session
-        if session.cached is not None and session.cached.uid == uid:
-            return session.cached
-        session.cached = None
-        message = read_message(self._account, self._view.mailbox_id, uid)
-        if len(message.stored.data) >= _KEEP_FROM and any(map(is_slice, self._octet_items)):
-            session.cached = message
-        return message
-
-    def _write_expunged(self, uid: int) -> None:
-        """A message that another session removed, while this client still numbers it."""
-        if not _LASTING.issuperset(self._index_items):
-            return
-        try:
-            message = self._message(uid)
-        except MessageGone:
-            return
-        known = {
-            Plain.UID: fetchresponse.uid(uid),
-            Plain.FLAGS: fetchresponse.flags(("\\Deleted",)),
-        }
-        parts = [known.get(item) or b"".join(render(message, item)) for item in self._index_items]
-        parts += [b"".join(pieces) for pieces in self._rendered(message, self._octet_items)]
-        if self._uidonly:
-            line = fetchresponse.uidfetch(uid, parts)
-        else:
-            line = fetchresponse.fetch(self._view.sequence_of(uid), parts)
-        self._session.write(line, "data")
+        self._missing += len(messages) - len(present)
+        octets.write(starts, present, seen, pace)
+        octets.write_expunged(block.missing)
 
     def _mark(self, messages: list[MessageTuple]) -> tuple[list[MessageTuple], dict[int, bytes]]:
         r"""Set \Seen where it is missing; the new records, and what to add to their responses.

@@ -6,7 +6,7 @@ tagged ones and decides when bytes leave.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mox import logfmt
@@ -130,6 +130,16 @@ class Session:
     def write(self, data: bytes, kind: Kind = "line") -> None:
         """Add to what is to be sent; sends when a batch is full."""
         self._add(data, kind)
+        if self._size >= _BATCH:
+            self.flush()
+
+    def write_in_turn(self, pieces: Sequence[bytes]) -> None:
+        """Write a response in pieces: lines and data in turn."""
+        if self.log.trace_enabled():
+            for i, piece in enumerate(pieces):
+                self.log.trace_protocol("S: ", piece, "data" if i % 2 else "line")
+        self._out += pieces
+        self._size += sum(map(len, pieces))
         if self._size >= _BATCH:
             self.flush()
 

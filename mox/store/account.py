@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from mox.store import maildir, mailfiles, messages, summaries, sync, writing
+from mox.store import maildir, mailfiles, manyreading, messages, summaries, sync, writing
 from mox.store.account_txn import AccountTxn
 from mox.store.annotations import copy_annotations
 from mox.store.committer import WriteLater, WriteTxn
@@ -150,10 +150,13 @@ class Account:
 
     def paths(self, mailbox_id: MailboxId, uids: Sequence[int]) -> list[str]:
         """Files of existing messages below the mailbox's directory."""
-        found = [self._reader.path(mailbox_id, uid) for uid in uids]
+        found = self.packed_paths(mailbox_id, uids)
         if None in found:
             raise Moved("a message is gone")
-        return [path for path in found if path is not None]
+        return [path.decode() for path in found if path is not None]
+
+    def packed_paths(self, mailbox_id: MailboxId, uids: Sequence[int]) -> list[bytes | None]:
+        return self._reader.packed_paths(mailbox_id, uids)
 
     def path(self, mailbox_id: MailboxId, uid: int) -> str | None:
         """The file of a message below the mailbox's directory; None when there is none."""
@@ -196,6 +199,15 @@ class Account:
                 break
         self.mend(mailbox_id)
         raise MessageGone(uid)
+
+    def read_many(
+        self, mailbox_id: MailboxId, messages: Sequence[MessageTuple], *, head: bool = False
+    ) -> Iterator[StoredMessage | None]:
+        """The octets of messages of the mailbox, in order; None for what read() has to find.
+
+        head: of a message, at least the header section; what follows may be cut off.
+        """
+        return manyreading.read_many(self, mailbox_id, messages, head=head)
 
     def _read_at(self, directory: str, path: str, size: int) -> bytes | None:
         try:

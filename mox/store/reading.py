@@ -255,6 +255,14 @@ class Reader:
             value = lookup(txn, self._dbs.file, KEY_AMU.pack(self.id, mailbox_id, uid))
         return None if value is None else value.decode()
 
+    def packed_paths(self, mailbox_id: int, uids: Sequence[int]) -> list[bytes | None]:
+        """The same for many, as kept."""
+        pack, account_id = KEY_AMU.pack, self.id
+        keys = [pack(account_id, mailbox_id, uid) for uid in uids]
+        with self._env.begin() as txn, txn.cursor(db=self._dbs.file) as cursor:
+            found = dict(cursor.getmulti(keys))
+        return list(map(found.get, keys))
+
     def expunged(self, mailbox_id: int, uid: int) -> records.ExpungedRecord | None:
         with self._env.begin() as txn:
             value = lookup(txn, self._dbs.expunged, KEY_AMU.pack(self.id, mailbox_id, uid))

@@ -257,3 +257,31 @@ def test_leaves_are_found_where_they_were_put(tree: Tree, is_wire: bool) -> None
         mime = section(data, root, Section(numbers, "MIME"), wire=is_wire)
         assert mime == b"Content-Type: text/x-leaf\r\n\r\n"
     assert index_facts(data, wire=is_wire).malformed == ""
+
+
+# More names than are worth a pattern: then the lines are looked at one by one.
+FILLING = tuple(f"x-nowhere-{i}" for i in range(100))
+LINES = st.sampled_from(
+    b"Subject: a|SUBJECT :b|subject|Subject:| folded|\tfolded|Sub: c|X-Subject: d|not a field|: e"
+    b"|a+b: f|aab: g|\r|x\xff: h".split(b"|")
+)
+NAMES = st.sampled_from(
+    ["Subject", "subject", "SUB", "a+b", "x\N{LATIN SMALL LETTER Y WITH DIAERESIS}"]
+)
+
+
+@given(st.lists(LINES), st.lists(NAMES, max_size=4), st.booleans(), st.booleans())
+def test_fields_are_the_same_however_they_are_found(
+    lines: list[bytes], names: list[str], wire: bool, ended: bool
+) -> None:
+    end = b"\r\n" if wire else b"\n"
+    message = end.join([*lines, b"", b"body"] if ended else lines)
+    few = Section((), "HEADER.FIELDS", tuple(names))
+    many = Section((), "HEADER.FIELDS", (*names, *FILLING))
+    assert section(message, None, few, wire=wire) == section(message, None, many, wire=wire)
+
+
+@pytest.mark.parametrize("name", ["", " ", "Subject ", "Subject:", "Subject: top", "(a|b)", "a\nb"])
+def test_a_name_that_no_field_can_have_is_nowhere(name: str) -> None:
+    spec = Section((), "HEADER.FIELDS", (name,))
+    assert section(EXAMPLE, None, spec, wire=False) == b"\r\n"
