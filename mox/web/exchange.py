@@ -30,20 +30,21 @@ from mox.web.environ import ExpectedBody, make_environ
 from mox.web.observed import observe
 from mox.web.response import WebResponse, bare
 from mox.web.router import Arrival, put_arrival
-from mox.web.wire import Wire
+from mox.web.wire import Patience, Wire
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
     from gunicorn.http.message import Request
 
     from mox.serving.cid import Cids
     from mox.serving.connection import Connection
-    from mox.web.router import Router
 
-# A connection without a request is kept this long; after the first second without a greenlet.
-IDLE_S: Final = 65.0
+# A connection without a request keeps its greenlet this long.
 _AWAKE_S: Final = 1.0
 # How much of a body that no one wanted is read, so that the connection can be used again.
 _MAX_UNWANTED: Final = 1 << 20
+_PATIENCE: Final = Patience()
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _ENDS: Final = (ConnectionDraining, ConnectionLost, ConnectionTimeout)
 _STATUS: Final[dict[type[ParseException], HTTPStatus]] = {
@@ -73,10 +74,18 @@ def gunicorn_config() -> Config:
 class Http:
     """What the connections of a process have in common."""
 
-    def __init__(self, router: Router, cids: Cids, is_stopping: Callable[[], bool]) -> None:
-        self.router = router
+    def __init__(
+        self,
+        root: WSGIApplication,
+        cids: Cids,
+        is_stopping: Callable[[], bool],
+        patience: Patience = _PATIENCE,
+    ) -> None:
+        """`root` is the router; it finds an `Arrival` in its environ."""
+        self.root = root
         self.cids = cids
         self.is_stopping = is_stopping
+        self.patience = patience
         self.config = gunicorn_config()
 
     def handle(self, conn: Connection) -> Parked | None:
@@ -92,7 +101,7 @@ class _Exchanges:
     def __init__(self, http: Http, conn: Connection) -> None:
         self._http = http
         self._conn = conn
-        self._wire = Wire(conn)
+        self._wire = Wire(conn, http.patience)
         peer = (str(conn.remote_ip), conn.remote_port)
         self._parser = RequestParser(http.config, self._wire, peer)
 
@@ -103,7 +112,7 @@ class _Exchanges:
             if request is None or not self._answer(request):
                 return None
             if not self._has_more() and self._wire.is_silent(_AWAKE_S):
-                return Parked(self._resume, IDLE_S - _AWAKE_S)
+                return Parked(self._resume, self._http.patience.idle_s)
 
     def _resume(self, event: Event) -> Parked | None:
         return self.serve() if event == "ready" else None
@@ -153,7 +162,7 @@ class _Exchanges:
             self._fail(response, HTTPStatus.INTERNAL_SERVER_ERROR)
         finally:
             observe(arrival, response, started_at, error)
-        return error is None and not response.should_close() and self._discard_body()
+        return error is None and not response.ends_connection and self._discard_body()
 
     def _run(self, req: Request, response: WebResponse, arrival: Arrival) -> None:
         body = req.body
@@ -164,7 +173,7 @@ class _Exchanges:
             req, self._conn, expected or body, is_https=self._conn.tls is not None
         )
         put_arrival(environ, arrival)
-        parts = self._http.router(environ, response.start_response)
+        parts = self._http.root(environ, response.start_response)
         try:
             for part in parts:
                 if expected is not None and not expected.asked_for and not response.headers_sent:

@@ -20,6 +20,14 @@ class WebResponse(Response):
         """Whether a part of it may have left: nothing else can be answered any more."""
         return self.headers_sent and not self._head
 
+    @property
+    def ends_connection(self) -> bool:
+        """Whether nothing can follow: it was said so, or less came than had been announced."""
+        if self.should_close():
+            return True
+        announced = self.response_length
+        return announced is not None and self.sent < announced and not self._omits_body
+
     def send_headers(self) -> None:
         if self.headers_sent:
             return

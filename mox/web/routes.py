@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from mox.address import AddressError, parse_domain
+from mox.address import parse_domain
 from mox.web.host import names_this_host
 
 if TYPE_CHECKING:
@@ -112,19 +112,11 @@ def _placed(listener: Listener) -> Iterator[_Placed]:
     )
     for service, block, is_https in services:
         if block.enabled:
-            mount = Mount(service, block.path or f"/{service}/")
-            yield _Placed(block.port, is_https, block.forwarded, mount)
+            yield _Placed(block.port, is_https, block.forwarded, Mount(service, block.path))
 
 
 def _service_hosts(config: Config, listener: Listener) -> Iterator[str]:
-    yield from _ascii(listener.hostname or config.static.hostname)
+    yield parse_domain(listener.hostname).ascii
     for domain in config.dynamic.domains.values():
-        yield from _ascii(domain.client_settings_domain)
-
-
-def _ascii(name: str) -> Iterator[str]:
-    if name:
-        try:
-            yield parse_domain(name).ascii
-        except AddressError:
-            return  # reported where the configuration is checked
+        if domain.client_settings_domain:
+            yield parse_domain(domain.client_settings_domain).ascii

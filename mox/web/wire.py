@@ -5,6 +5,7 @@ gunicorn's own workers have none: a client that sends an octet a minute holds th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gunicorn.http.errors import LimitRequestHeaders
@@ -14,33 +15,43 @@ from mox.serving.errors import ConnectionLost, ConnectionTimeout
 if TYPE_CHECKING:
     from mox.serving.connection import Connection
 
-# From the first octet of a request to the end of its header fields.
-HEAD_S: Final = 30.0
 MAX_HEAD_OCTETS: Final = 64 << 10
-# What a body may be late, against one that comes at this many octets a second.
-BODY_S: Final = 60.0
 BODY_OCTETS_PER_S: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long clients may take, in seconds.
+
+    `head_s`: from the beginning of a request to the end of its header fields. `body_s`: how late
+    a body may be, against one that comes at 4 KB a second. `idle_s`: between two requests.
+    """
+
+    head_s: float = 30.0
+    body_s: float = 60.0
+    idle_s: float = 65.0
 
 
 class Wire:
     """What the parser reads from and the response writes to."""
 
-    __slots__ = ("_conn", "_deadline", "_head_left", "_in_body")
+    __slots__ = ("_conn", "_deadline", "_head_left", "_in_body", "_patience")
 
-    def __init__(self, conn: Connection) -> None:
+    def __init__(self, conn: Connection, patience: Patience) -> None:
         self._conn = conn
+        self._patience = patience
         self.expect_head()
 
     def expect_head(self) -> None:
         """The next octets are a request's head."""
         self._in_body = False
-        self._deadline = self._conn.clock() + HEAD_S
+        self._deadline = self._conn.clock() + self._patience.head_s
         self._head_left = MAX_HEAD_OCTETS
 
     def expect_body(self) -> None:
         """The next octets are a request's body."""
         self._in_body = True
-        self._deadline = self._conn.clock() + BODY_S
+        self._deadline = self._conn.clock() + self._patience.body_s
 
     def is_silent(self, timeout_s: float) -> bool:
         """Wait for the next request for this long; false: something is there, or the end."""
@@ -67,7 +78,7 @@ class Wire:
             self._head_left -= len(data)
         elif data:
             late = self._deadline + len(data) / BODY_OCTETS_PER_S
-            self._deadline = min(late, conn.clock() + BODY_S)
+            self._deadline = min(late, conn.clock() + self._patience.body_s)
         else:
             # Otherwise what has come would pass for all of it.
             raise ConnectionLost("client ended in the middle of a request's body")

@@ -18,6 +18,8 @@ class Response:
     headers: list[tuple[str, str]]
     headers_sent: bool
     sent: int
+    response_length: int | None
+    _omits_body: bool
     start_response: StartResponse
     def __init__(self, req: Request, sock: _Sink, cfg: Config) -> None: ...
     def force_close(self) -> None: ...
