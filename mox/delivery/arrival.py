@@ -10,8 +10,9 @@ from mox.delivery.authenticate import Checks
 from mox.delivery.facts import MessageFacts
 from mox.delivery.recipients import Recipient
 from mox.delivery.steps.case import Decision
-from mox.mailauth.results import SPFResult
+from mox.mailauth.results import SPFResult, SPFStatus
 from mox.message.trace import Received
+from mox.smtp.dsnparameters import FAILURE, SUCCESS
 from mox.smtp.reply import Reply
 from mox.store.errors import StoreError
 
@@ -36,7 +37,10 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A complete message with its envelope. `foreign` None: one of our users wrote it."""
+    """A complete message with its envelope. `foreign` None: one of our users wrote it.
+
+    `ret` and `envid` as in RFC 3461.
+    """
 
     reverse_path: Path
     recipients: tuple[Recipient, ...]
@@ -44,6 +48,8 @@ class Arrival:
     received: Received  # facts of the trace field, without recipient
     has_8bit: bool = False
     foreign: Foreign | None = None
+    ret: str = ""
+    envid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +75,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the sender is told (after `delay_s`), and the outcomes behind it.
-
-    `bounces`: failed recipients that the sender must be told of by a DSN.
-    """
+    """What the sender is told (after `delay_s`), and the outcomes behind it."""
 
     reply: Reply
     facts: MessageFacts
@@ -84,6 +87,20 @@ class Result:
         return sum(outcome.reply is None for outcome in self.outcomes)
 
     @property
-    def bounces(self) -> tuple[Outcome, ...]:
-        failed = tuple(outcome for outcome in self.outcomes if outcome.reply is not None)
-        return failed if len(failed) < len(self.outcomes) else ()
+    def to_be_told(self) -> tuple[Outcome, ...]:
+        """Return the recipients that the sender is to get a DSN about, none when all failed."""
+        if not self.delivered:
+            return ()  # the reply says it
+        authentication = self.facts.authentication
+        is_known = authentication and authentication.spf.status is SPFStatus.PASS
+        return tuple(one for one in self.outcomes if _is_to_be_told(one, is_known=bool(is_known)))
+
+
+def _is_to_be_told(outcome: Outcome, *, is_known: bool) -> bool:
+    notify = outcome.recipient.request.notify
+    if outcome.reply is not None:
+        # RFC 3461 §4.1: by default failures are told.
+        return not notify or FAILURE in notify
+    # Deviation from RFC 3461 §4.1: of success only to a sender that is who it says it is (SPF),
+    # because anybody could have mail sent to others by us.
+    return is_known and SUCCESS in notify

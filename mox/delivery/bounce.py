@@ -1,4 +1,7 @@
-"""The notification to a sender whose message we took for some of its recipients only (RFC 3464)."""
+"""The notification to a sender of another server: what we took for some recipients only (RFC 3464).
+
+Also of success, where it wants to hear of that (RFC 3461).
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,20 @@ if TYPE_CHECKING:
     from mox.config import Config
     from mox.store import Store
 
-SUBJECT = "mail delivery failure"
+FAILED = "mail delivery failure"
+DELIVERED = "mail delivered"
+# RFC 3461 §6.2: a message that is returned with RET=FULL; of larger ones only the header is.
+MAX_RETURNED_OCTETS = 1 << 20
 
 
-def queue_bounce(
-    store: Store, config: Config, arrival: Arrival, failures: Sequence[Outcome]
+def tell_sender(
+    store: Store, config: Config, arrival: Arrival, outcomes: Sequence[Outcome]
 ) -> None:
-    """Queue one DSN about the failed recipients. Raises StoreError.
+    """Queue one DSN about these recipients. Raises StoreError.
 
     The caller sees to it that the reverse path is not null (RFC 5321 §6.1: no DSN for a DSN).
     """
-    notification = _notification(config, arrival, failures)
+    notification = _notification(config, arrival, outcomes)
     queue_notification(store, config, notification, utf8=arrival.received.smtputf8)
 
 
@@ -61,7 +67,7 @@ def queue_notification(
                 prefix=signatures.fields,
                 message_id=f"<{notification.message_id}>",
                 subject=notification.subject,
-                has_8bit=False,
+                has_8bit=not octets.isascii(),
                 smtputf8=False,
                 dsn_utf8=dsn_utf8,
                 signed_with=signatures.kinds,
@@ -74,16 +80,17 @@ def _signatures(config: Config, notification: dsn.Dsn, octets: bytes) -> Signed:
     return signed(config, SignedContent(octets, wire=True), notification.mail_from)
 
 
-def _notification(config: Config, arrival: Arrival, failures: Sequence[Outcome]) -> dsn.Dsn:
+def _notification(config: Config, arrival: Arrival, outcomes: Sequence[Outcome]) -> dsn.Dsn:
     hostname = parse_domain(config.static.hostname)
     headers = Headers(arrival.spool.stored())
     facts = arrival.received
-    first = failures[0].recipient.path.domain
+    first = outcomes[0].recipient.path.domain
+    has_failed = any(outcome.reply is not None for outcome in outcomes)
     helo = facts.helo if isinstance(facts.helo, Domain) else facts.remote_ip
     return dsn.Dsn(
         mail_from=Address("postmaster", first if isinstance(first, Domain) else hostname),
         mail_to=arrival.reverse_path,
-        subject=SUBJECT,
+        subject=FAILED if has_failed else DELIVERED,
         message_id=message_id(hostname),
         date=facts.when,
         references=parse_message_id(headers.first(b"message-id")),
@@ -91,17 +98,33 @@ def _notification(config: Config, arrival: Arrival, failures: Sequence[Outcome])
         received_from=helo,
         received_from_ip=facts.remote_ip,
         arrival=facts.when,
-        recipients=tuple(_recipient(failure) for failure in failures),
+        recipients=tuple(_recipient(outcome) for outcome in outcomes),
         original_header=headers.section.replace(b"\n", b"\r\n"),
+        original=_returned(arrival) if has_failed else b"",
+        envelope_id=arrival.envid,
     )
 
 
-def _recipient(failure: Outcome) -> dsn.Recipient:
-    reply = failure.reply
-    assert reply is not None, "only failures are told"
+def _returned(arrival: Arrival) -> bytes:
+    """Return the whole message if the sender wants it back (RFC 3461 §4.3)."""
+    if arrival.ret != "FULL" or arrival.spool.size > MAX_RETURNED_OCTETS:
+        return b""
+    return bytes(arrival.spool.stored()).replace(b"\n", b"\r\n")
+
+
+def _recipient(outcome: Outcome) -> dsn.Recipient:
+    reply, recipient = outcome.reply, outcome.recipient
+    if reply is None:
+        return dsn.Recipient(
+            address=recipient.path,
+            action=dsn.Action.DELIVERED,
+            status="2.0.0",
+            original=recipient.request.orcpt,
+        )
     return dsn.Recipient(
-        address=failure.recipient.path,
+        address=recipient.path,
         action=dsn.Action.FAILED,
+        original=recipient.request.orcpt,
         status=reply.enhanced or f"{reply.code // 100}.0.0",
         error=" ".join(reply.lines),
     )

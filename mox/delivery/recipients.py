@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from mox.address import Address, Domain, Path, parse_domain
 from mox.config.lookup import Disabled, NotLocal, ToAccount, ToAlias, Unknown
 from mox.delivery.replies import DISABLED_RECIPIENT
+from mox.smtp.dsnparameters import NO_REQUEST, DsnRequest
 from mox.smtp.reply import Reply
 
 if TYPE_CHECKING:
@@ -22,10 +23,14 @@ LOCALSERVE_ADDRESS: Final = Address("mox", Domain("localhost", "localhost"))
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """An accepted forward-path. `to` None: nobody, to be refused after the message."""
+    """An accepted forward-path. `to` None: nobody, to be refused after the message.
+
+    `request` is what the sender wants to be told.
+    """
 
     path: Path
     to: ToAccount | ToAlias | None
+    request: DsnRequest = NO_REQUEST
 
 
 def resolve_incoming(config: Config, path: Path, *, localserve: bool) -> Recipient | Reply:

@@ -37,6 +37,21 @@ class Action(StrEnum):
     EXPANDED = "expanded"
 
 
+_SENTENCES = {
+    Action.FAILED: ("Your email could not be delivered to the recipients below.",),
+    Action.DELAYED: (
+        "Delivery of your email to the recipients below is delayed.",
+        "You do not have to do anything: further attempts will be made.",
+    ),
+    Action.DELIVERED: ("Your email was delivered to the mailboxes of the recipients below.",),
+    Action.RELAYED: (
+        "Your email was passed on to the mail server of the recipients below.",
+        "That server does not tell what becomes of it.",
+    ),
+    Action.EXPANDED: ("Your email was passed on to the members of the lists below.",),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
     """One recipient's fields. Times are seconds since the epoch."""
@@ -129,31 +144,29 @@ def _explanation(dsn: Dsn, utf8: bool) -> Iterator[str]:
     if dsn.copy_for is not None:
         yield f"This is a copy of a notification to {_header_address(dsn.copy_for, utf8)}:"
         yield ""
-    actions = {recipient.action for recipient in dsn.recipients}
-    if actions == {Action.DELAYED}:
-        yield "Delivery of your email to the recipients below is delayed."
-        yield "You do not have to do anything: further attempts will be made."
-    elif actions == {Action.DELIVERED}:
-        yield "Your email was delivered to the mailboxes of the recipients below."
-    elif actions == {Action.RELAYED}:
-        yield "Your email was passed on to the mail server of the recipients below."
-        yield "That server does not tell what becomes of it."
-    else:
-        yield "Your email could not be delivered to the recipients below."
-    for recipient in dsn.recipients:
-        yield ""
-        yield f"Recipient: {_address(recipient.address, utf8)}"
-        if recipient.error:
-            yield f"Error: {clean(recipient.error)[:_MAX_TEXT_CHARS]}"
-        if recipient.reply:
-            yield "Reply of the remote mail server:"
-            for line in recipient.reply:
-                yield f"    {clean(line)[:_MAX_TEXT_CHARS]}"
-        if recipient.next_attempts:
-            yield "Next attempts:"
-            for when in recipient.next_attempts:
-                yield f"    {format_date(when)}"
+    for action, sentences in _SENTENCES.items():
+        recipients = [one for one in dsn.recipients if one.action is action]
+        if recipients:
+            yield from sentences
+        for recipient in recipients:
+            yield from _of_recipient(recipient, utf8)
+        if recipients:
+            yield ""
+
+
+def _of_recipient(recipient: Recipient, utf8: bool) -> Iterator[str]:
     yield ""
+    yield f"Recipient: {_address(recipient.address, utf8)}"
+    if recipient.error:
+        yield f"Error: {clean(recipient.error)[:_MAX_TEXT_CHARS]}"
+    if recipient.reply:
+        yield "Reply of the remote mail server:"
+        for line in recipient.reply:
+            yield f"    {clean(line)[:_MAX_TEXT_CHARS]}"
+    if recipient.next_attempts:
+        yield "Next attempts:"
+        for when in recipient.next_attempts:
+            yield f"    {format_date(when)}"
 
 
 def _status_part(dsn: Dsn, utf8: bool) -> bytes:

@@ -19,7 +19,7 @@ from mox.address import (
     parse_address,
     parse_domain,
 )
-from mox.delivery.bounce import queue_notification
+from mox.delivery.bounce import MAX_RETURNED_OCTETS, queue_notification
 from mox.delivery.headers import Headers
 from mox.message import dsn
 from mox.message.dsn import Action
@@ -49,8 +49,6 @@ _SUBJECTS: Final = {
     Action.DELIVERED: DELIVERED,
     Action.RELAYED: RELAYED,
 }
-# RFC 3461 §6.2: a message that is returned with RET=FULL; of larger ones only the header is.
-MAX_RETURNED_OCTETS: Final = 1 << 20
 INBOX: Final = "INBOX"
 DMARC_REPORTS: Final = "dmarc"
 

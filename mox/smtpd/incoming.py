@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mox.address import parse_domain
 from mox.config.lookup import ToAccount
 from mox.delivery import incoming, special
-from mox.delivery.arrival import Arrival, Decided, Foreign, Result
+from mox.delivery.arrival import Arrival, Decided, Foreign, Outcome, Result
 from mox.delivery.authenticate import Client
-from mox.delivery.bounce import queue_bounce
+from mox.delivery.bounce import tell_sender
 from mox.delivery.recipients import Recipient, resolve_incoming
 from mox.delivery.special import Stage
 from mox.mailauth.results import SPFStatus
@@ -55,6 +57,8 @@ class Incoming:
             max_size=link.listener.smtp_max_message_size,
             starttls=link.conn.tls_context is not None and not smtp.no_starttls,
             requiretls=not smtp.no_require_tls,
+            # Nobody is told anything by localserve.
+            dsn=not self._ctx.localserve,
             pedantic=self._ctx.config.static.pedantic,
         )
 
@@ -107,7 +111,7 @@ class Incoming:
                 return self._link.pretend(failure)
         if len(transaction.recipients) == 1 and not self._may_have_several(transaction):
             return NO_SPF_PASS
-        transaction.recipients.append(found)
+        transaction.recipients.append(replace(found, request=event.request))
         return None
 
     def _may_have_several(self, transaction: Transaction[Recipient]) -> bool:
@@ -140,12 +144,14 @@ class Incoming:
             received=link.received(mail, authenticated=False),
             has_8bit=mail.body == "8BITMIME",
             foreign=self._foreign(transaction),
+            ret=mail.ret,
+            envid=mail.envid,
         )
         result = incoming.deliver(
             self._ctx.store, transaction.config, arrival, localserve=self._ctx.localserve
         )
-        if result.bounces and not mail.path.is_null:
-            self._tell_sender(transaction, arrival, result)
+        if result.to_be_told and not mail.path.is_null:
+            self._tell_sender(transaction, arrival, result.to_be_told)
         self._log(arrival, result, began)
         if result.delivered:
             link.failed -= 1
@@ -168,17 +174,17 @@ class Incoming:
         )
 
     def _tell_sender(
-        self, transaction: Transaction[Recipient], arrival: Arrival, result: Result
+        self, transaction: Transaction[Recipient], arrival: Arrival, outcomes: Sequence[Outcome]
     ) -> None:
         if self._ctx.localserve:
-            self._link.log.info("not sending dsn in localserve", failures=len(result.bounces))
+            self._link.log.info("not sending dsn in localserve", recipients=len(outcomes))
             return
         try:
-            queue_bounce(self._ctx.store, transaction.config, arrival, result.bounces)
+            tell_sender(self._ctx.store, transaction.config, arrival, outcomes)
         except StoreError as e:
             # What was delivered cannot be taken back: better no notification than duplicates.
             metrics.ERRORS.labels("queuedsn").inc()
-            self._link.log.error("queueing dsn about failed recipients", err=e)
+            self._link.log.error("queueing dsn about recipients", err=e)
 
     def _log(self, arrival: Arrival, result: Result, began: float) -> None:
         recipients = arrival.recipients
