@@ -26,6 +26,7 @@ MODULES = (
     "mox.cli.queueretired",
     "mox.cli.queuesuppress",
     "mox.cli.sendmail",
+    "mox.cli.webapi",
     "mox.cli.junk",
     "mox.cli.config",
     "mox.cli.dns",

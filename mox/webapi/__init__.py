@@ -8,5 +8,6 @@ Pure, but for the client: no HTTP, no store, no clock. The server is mox.web.web
 - decoding: a request's JSON, with errors that name the field
 - reading: a stored message as `Message` and `Structure`
 - fields, examples, openapi: documentation of it all, made from the types
-- client: calls them, for programs that use the webapi
+- hooks, receiver: payloads of webhooks, and the receiving end
+- client: calls methods, for programs that use the webapi
 """

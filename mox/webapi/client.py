@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import secrets
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import BinaryIO, Final, Self, TypeVar
@@ -45,6 +45,7 @@ from mox.webapi import types
 from mox.webapi.endpoint import Endpoint, parse_endpoint
 from mox.webapi.exchange import Answer, Exchanges, Request
 from mox.webapi.failures import (
+    Busy,
     Refused,
     TooManyAttempts,
     Unauthorized,
@@ -55,6 +56,7 @@ from mox.webapi.failures import (
 from mox.webapi.upload import Body, MultipartForm, Upload, UrlencodedForm
 
 __all__ = [
+    "Busy",
     "Client",
     "Refused",
     "TooManyAttempts",
@@ -67,6 +69,7 @@ __all__ = [
 
 _MAX_ANSWER: Final = 256 * 1024 * 1024
 _MAX_ERROR: Final = 64 * 1024
+_USUAL_WAIT_S: Final = 5
 # What can be done twice without harm, and with the same answer.
 _REPEATABLE: Final = {
     "SuppressionList",
@@ -217,7 +220,7 @@ class Client:
         request: bytes,
         write: Callable[[bytes], object],
         *,
-        files: dict[str, Sequence[Upload]] | None = None,
+        files: Mapping[str, Sequence[Upload]] | None = None,
         idempotency_key: str = "",
     ) -> str:
         """Call a method by name with JSON, and write its answer in pieces as it is.
@@ -290,6 +293,11 @@ def _failure(answer: Answer) -> WebapiError:
             return Unauthorized(text)
         case 429:
             return TooManyAttempts(text)
+        case 503:
+            seconds = answer.header("Retry-After")
+            # RFC 9110 §10.2.3: it may be a date, too; ours never is.
+            wait = int(seconds) if seconds.isdecimal() and len(seconds) < 10 else _USUAL_WAIT_S
+            return Busy(text, wait)
         case status if 300 <= status < 400:
             where = answer.header("Location") or "elsewhere"
             return UnexpectedAnswer(f"the server points to {where}; use that URL", status)

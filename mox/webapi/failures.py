@@ -30,6 +30,14 @@ class TooManyAttempts(WebapiError):
     """Too many failed logins, or too many requests, from this network. Wait for a minute."""
 
 
+class Busy(WebapiError):
+    """The server does not do it now, but may after `retry_after_s` seconds. Nothing was done."""
+
+    def __init__(self, text: str, retry_after_s: int) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
 class Unreachable(WebapiError):
     """No answer: no connection, no valid certificate, a connection that was lost, or no time left.
 

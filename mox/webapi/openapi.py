@@ -61,6 +61,7 @@ def _document() -> Object:
             "responses": {
                 "Unauthorized": _text("The address or the password is wrong, or no login may be."),
                 "TooMany": _text("Too many failed logins, or requests, from this network."),
+                "Busy": _text("Not now, but after as many seconds as Retry-After says."),
             },
             "securitySchemes": {
                 "basic": {
@@ -101,6 +102,7 @@ def _operation(method: Method) -> Object:
             },
             "401": {"$ref": "#/components/responses/Unauthorized"},
             "429": {"$ref": "#/components/responses/TooMany"},
+            "503": {"$ref": "#/components/responses/Busy"},
         },
     }
     if method.name == "Send":

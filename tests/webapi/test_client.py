@@ -14,6 +14,7 @@ import pytest
 from mox.errors import UserError
 from mox.webapi import types
 from mox.webapi.client import (
+    Busy,
     Client,
     Refused,
     TooManyAttempts,
@@ -215,6 +216,15 @@ def test_other_answers(
     with pytest.raises(error, match=says):
         client.suppression_present("a@a.example")
     assert len(fake.calls) == 1
+
+
+@pytest.mark.parametrize(("given", "wait"), [("30", 30), ("Thu, 26 Nov 2026 02:00:00 GMT", 5)])
+def test_a_busy_server_says_when(fake: FakeServer, client: Client, given: str, wait: int) -> None:
+    fake.answers = [(503, "text/plain", b"503 - try again later")]
+    fake.extra = {"Retry-After": given}
+    with pytest.raises(Busy, match="try again later") as caught:
+        client.suppression_list()
+    assert caught.value.retry_after_s == wait
 
 
 def test_connections_are_kept(fake: FakeServer, client: Client) -> None:
