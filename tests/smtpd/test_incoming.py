@@ -26,8 +26,8 @@ def test_greeting_and_ehlo_before_tls(make_site: Callable[..., Site]) -> None:
     assert client.reply() == (220, "mail.example.org ESMTP mox")
     assert client.say("EHLO remote.example") == (
         250,
-        "mail.example.org\nPIPELINING\nSIZE 104857600\nSTARTTLS\nDSN\nENHANCEDSTATUSCODES\n8BITMIME\n"
-        "CHUNKING\nLIMITS RCPTMAX=1000\nSMTPUTF8",
+        "mail.example.org\nPIPELINING\nSIZE 104857600\nSTARTTLS\nDSN\nENHANCEDSTATUSCODES\n"
+        "8BITMIME\nCHUNKING\nLIMITS RCPTMAX=1000\nSMTPUTF8",
     )
     client.starttls()
     assert client.say("RSET")[0] in (250, 503)
