@@ -21,6 +21,7 @@ from mox.errors import MoxError, UserError
 if TYPE_CHECKING:
     from mox.config.submit import SubmitConfig
     from mox.serving.stream import Stream
+    from mox.tlsio.identity import Identity
 
 CONFIG_VARIABLE: Final = "MOXSUBMITCONF"
 DEFAULT_CONFIG: Final = "/etc/moxsubmit.conf"
@@ -111,7 +112,7 @@ def submit(config: SubmitConfig, recipient: str, content: bytes) -> None:
     """Hand a message to the submission server. Raises MoxError."""
     from mox.address import Path as SMTPPath
     from mox.address import parse_address
-    from mox.config.transport import DEFAULT_MECHANISMS, SMTPAuth
+    from mox.config.transport import SMTPAuth
     from mox.queue.session import Session, Setup
     from mox.smtp.clientevents import Message
     from mox.tlsio.client import ClientContext
@@ -125,13 +126,11 @@ def submit(config: SubmitConfig, recipient: str, content: bytes) -> None:
         host=config.host,
         tls=TLSPolicy(mode, verify=not config.tls_insecure_skip_verify) if has_tls else PLAINTEXT,
         now=time.time(),
-        context=ClientContext(verify=False) if has_tls else None,
+        context=ClientContext(verify=False, identity=_client_key(config)) if has_tls else None,
         auth=SMTPAuth(
             username=config.username,
             password=config.password,
-            mechanisms=(config.auth_method,)
-            if config.auth_method
-            else (*DEFAULT_MECHANISMS, *(("PLAIN",) if has_tls else ())),
+            mechanisms=_mechanisms(config),
         ),
     )
     session = Session(_dial(config), setup)
@@ -153,6 +152,29 @@ def submit(config: SubmitConfig, recipient: str, content: bytes) -> None:
     [result] = done.results
     if not result.delivered:
         raise UserError(f"{config.host}: {result.reply or done.problem}")
+
+
+def _client_key(config: SubmitConfig) -> Identity | None:
+    """Return the certificate to log in with, if that is how. Raises TLSConfigError."""
+    from mox.tlsio.clientkey import ed25519_identity, file_identity
+
+    if config.client_auth_ed25519_private_key:
+        return ed25519_identity(config.client_auth_ed25519_private_key)
+    if config.client_auth_cert_private_key_pem_file:
+        return file_identity(Path(config.client_auth_cert_private_key_pem_file))
+    return None
+
+
+def _mechanisms(config: SubmitConfig) -> tuple[str, ...]:
+    from mox.config.submit import EXTERNAL
+    from mox.config.transport import DEFAULT_MECHANISMS
+
+    if config.auth_method:
+        return (config.auth_method,)
+    if config.has_client_key:
+        return (EXTERNAL,)
+    has_tls = config.tls or config.starttls
+    return (*DEFAULT_MECHANISMS, *(("PLAIN",) if has_tls else ()))
 
 
 def _dial(config: SubmitConfig) -> Stream:

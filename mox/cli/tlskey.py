@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -69,6 +70,31 @@ def _read_certificate() -> bytes:
         raise UserError(f"standard input has no certificate in PEM form: {e}") from e
 
 
+def _generate(args: argparse.Namespace) -> int:
+    from base64 import urlsafe_b64encode
+
+    from cryptography import x509
+
+    from mox.store.tlskeys import fingerprint
+    from mox.tlsio.clientkey import SEED_OCTETS, ed25519_identity
+
+    key = urlsafe_b64encode(os.urandom(SEED_OCTETS)).decode().rstrip("=")
+    made = ed25519_identity(key)
+    files = {
+        "key": made.key_pem,
+        "certificate": made.chain_pem,
+        "key-and-certificate": made.key_pem + made.chain_pem,
+    }
+    for kind, pem in files.items():
+        path = f"{args.stem}.{kind}.pem"
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(pem)
+        print(f"wrote {path}", file=sys.stderr)
+    known_by = fingerprint(x509.load_pem_x509_certificate(made.chain_pem))
+    print(f"key: {key}\nfingerprint: {known_by}", file=sys.stderr)
+    return 0
+
+
 def _list(args: argparse.Namespace) -> int:
     from mox.store.tlskeys import all_keys
 
@@ -103,6 +129,10 @@ def _configure_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("account", nargs="?", default="", help="only those of this account")
 
 
+def _configure_generate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("stem", help="what the names of the files begin with")
+
+
 def _configure_remove(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("fingerprint", help="as `mox tlspubkey list` shows it")
 
@@ -117,6 +147,14 @@ COMMANDS = [
         _configure_add,
         _add,
         dashed=ADDRESS,
+    ),
+    Command(
+        ("tlspubkey", "gen"),
+        "Make a new Ed25519 key and a certificate for it, to log in with: STEM.key.pem, "
+        "STEM.certificate.pem and STEM.key-and-certificate.pem, which only you can read. Prints "
+        "the key in the form that moxsubmit.conf takes, and its fingerprint.",
+        _configure_generate,
+        _generate,
     ),
     Command(
         ("tlspubkey", "list"),

@@ -10,8 +10,12 @@ from mox.address import AddressError, parse_address
 from mox.config.decode import decode
 from mox.config.errors import ConfigErrors
 from mox.config.load import open_report
+from mox.config.report import Report
 from mox.config.schema import Field
 from mox.config.transport import KNOWN_MECHANISMS
+
+# RFC 4422 appendix A: who it is says the client certificate.
+EXTERNAL = "EXTERNAL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +37,18 @@ class SubmitConfig:
     username: Annotated[str, Field("Username", "Name to log in with.", example="host@example.org")]
     password: Annotated[str, Field("Password", "Password to log in with.", example="secret")] = ""
     client_auth_ed25519_private_key: Annotated[
-        str, Field("ClientAuthEd25519PrivateKey", "Key to log in with; not supported yet.")
+        str,
+        Field(
+            "ClientAuthEd25519PrivateKey",
+            "Instead of a password: the key of a TLS client certificate, an Ed25519 seed in "
+            "URL-safe base64 without padding. A certificate is made for it.",
+        ),
     ] = ""
     client_auth_cert_private_key_pem_file: Annotated[
         str,
         Field(
             "ClientAuthCertPrivateKeyPEMFile",
-            "File with a certificate and key to log in with; not supported yet.",
+            "Instead of a password: PEM file with a TLS client certificate and its key.",
         ),
     ] = ""
     auth_method: Annotated[
@@ -63,6 +72,13 @@ class SubmitConfig:
         ),
     ] = ""
 
+    @property
+    def has_client_key(self) -> bool:
+        """Whether the login is with a key and not with a password."""
+        return bool(
+            self.client_auth_ed25519_private_key or self.client_auth_cert_private_key_pem_file
+        )
+
 
 def load_submit(path: Path) -> SubmitConfig:
     """Read and check the file. Raises ConfigErrors with all that is wrong."""
@@ -70,14 +86,11 @@ def load_submit(path: Path) -> SubmitConfig:
     config = decode(SubmitConfig, report)
     if config.tls and config.starttls:
         report.add_error(("STARTTLS",), "cannot be used together with TLS")
-    if config.client_auth_ed25519_private_key:
-        report.add_error(("ClientAuthEd25519PrivateKey",), "not supported yet, use Password")
-    if config.client_auth_cert_private_key_pem_file:
-        report.add_error(("ClientAuthCertPrivateKeyPEMFile",), "not supported yet, use Password")
-    if not config.password:
-        report.add_error(("Password",), "needed to log in")
-    if config.auth_method and config.auth_method not in KNOWN_MECHANISMS:
-        report.add_error(("AuthMethod",), f"must be one of {', '.join(KNOWN_MECHANISMS)}")
+    _check_login(config, report)
+    if config.auth_method and config.auth_method not in (*KNOWN_MECHANISMS, EXTERNAL):
+        report.add_error(
+            ("AuthMethod",), f"must be one of {', '.join((*KNOWN_MECHANISMS, EXTERNAL))}"
+        )
     if config.require_tls not in ("", "yes", "no"):
         report.add_error(("RequireTLS",), 'must be "yes" or "no"')
     for name, text in (
@@ -92,3 +105,22 @@ def load_submit(path: Path) -> SubmitConfig:
     if report.errors:
         raise ConfigErrors(report.errors)
     return config
+
+
+def _check_login(config: SubmitConfig, report: Report) -> None:
+    """There must be one way to log in, and it must work with the rest."""
+    ways = {
+        "Password": config.password,
+        "ClientAuthEd25519PrivateKey": config.client_auth_ed25519_private_key,
+        "ClientAuthCertPrivateKeyPEMFile": config.client_auth_cert_private_key_pem_file,
+    }
+    given = [name for name, value in ways.items() if value]
+    if not given:
+        report.add_error(("Password",), "needed to log in")
+    for name in given[1:]:
+        report.add_error((name,), f"cannot be used together with {given[0]}")
+    if config.has_client_key and not (config.tls or config.starttls):
+        report.add_error((given[0],), "needs TLS or STARTTLS")
+    if config.auth_method and (config.auth_method == EXTERNAL) != config.has_client_key:
+        way = "a client certificate" if config.has_client_key else "a password"
+        report.add_error(("AuthMethod",), f"does not work with {way}")

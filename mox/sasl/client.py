@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from mox.sasl.crammd5 import CramMD5Client
-from mox.sasl.plain import LoginClient, PlainClient
+from mox.sasl.plain import ExternalClient, LoginClient, PlainClient
 from mox.sasl.scramclient import ScramClient
 from mox.sasl.scramserver import BINDING_TYPES, Binding
 from mox.sasl.server import NONCE_OCTETS, SCRAM_HASHES
@@ -60,6 +60,8 @@ def mechanism(
     """Begin an exchange with a mechanism that `choose` has returned."""
     if name == "PLAIN":
         return PlainClient(username, password)
+    if name == "EXTERNAL":
+        return ExternalClient(username)
     if name == "LOGIN":
         return LoginClient(username, password)
     if name == "CRAM-MD5":

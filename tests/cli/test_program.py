@@ -12,7 +12,9 @@ import pytest
 from cryptography import x509
 
 import mox
-from mox.config import load
+from mox.config import load as load_config
+from mox.tlsio.clientkey import ed25519_identity, file_identity
+from mox.tlsio.identity import load
 from tests.support.server import MOX
 from tests.tlsio.identities import identity
 
@@ -84,7 +86,7 @@ def test_initonly_writes_a_configuration_that_loads(run: Run, tmp_path: Path) ->
     directory = tmp_path / "server"
     result = run("localserve", "-dir", str(directory), "-initonly", "-port-offset", "20000")
     assert result.returncode == 0, result.stderr
-    config = load(directory / "mox.conf")
+    config = load_config(directory / "mox.conf")
     listener = config.static.listeners["local"]
     assert listener.smtp.port == 20025
     assert listener.submissions.port == 20465
@@ -113,7 +115,7 @@ def test_initonly_with_an_existing_directory_warns(run: Run, tmp_path: Path) -> 
     result = run(*words, "-ip", "127.0.0.1")
     assert result.returncode == 0
     assert "warning" in result.stderr
-    listeners = load(tmp_path / "server/mox.conf").static.listeners
+    listeners = load_config(tmp_path / "server/mox.conf").static.listeners
     assert listeners["local"].ips == ("127.0.0.1",)
 
 
@@ -204,6 +206,24 @@ def test_reindex(run: Run, tmp_path: Path) -> None:
     result = run("-config", str(directory / "mox.conf"), "reindex", "nobody")
     assert result.returncode == 1
     assert "nobody" in result.stderr
+
+
+def test_key_is_made_and_can_be_registered(run: Run, tmp_path: Path) -> None:
+    stem = str(tmp_path / "laptop")
+    made = run("tlspubkey", "gen", stem)
+    shown = dict(line.split(": ", 1) for line in made.stderr.splitlines() if ": " in line)
+    certificate = Path(f"{stem}.certificate.pem")
+    assert certificate.read_bytes() == ed25519_identity(shown["key"]).chain_pem
+    assert load(file_identity(Path(f"{stem}.key-and-certificate.pem")))
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("laptop.*")} == {0o600}
+    again = run("tlspubkey", "gen", stem)
+    assert again.returncode == 1
+    assert "laptop.key.pem" in again.stderr
+    new = tmp_path / "new"
+    run("localserve", "-dir", str(new), "-initonly")
+    config = ("-config", str(new / "mox.conf"))
+    added = run(*config, "tlspubkey", "add", "mox@localhost", stdin=certificate.read_text())
+    assert added.stdout.strip() == shown["fingerprint"]
 
 
 def test_tlspubkey(run: Run, tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from mox.cli import sendmail
 from mox.cli.sendmail import compose, read_flags
@@ -15,8 +18,11 @@ from mox.config import ConfigErrors
 from mox.config.describe import describe_submit
 from mox.config.submit import SubmitConfig, load_submit
 from mox.errors import UserError
+from mox.store.tlskeys import TlsKey, add_key
+from mox.tlsio.clientkey import ed25519_identity
 from tests.smtpd.conftest import make_site  # noqa: F401
 from tests.smtpd.harness import PASSWORD, Site
+from tests.tlsio.identities import identity
 
 CONFIG = """\
 LocalHostname: host.example.org
@@ -102,9 +108,16 @@ def test_all_errors_of_the_configuration_are_told(tmp_path: Path) -> None:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
     """Run the command with a message on standard input; its home is in `tmp_path`."""
 
-    def run(port: int, *words: str, starttls: bool = False, password: str = PASSWORD) -> int:
+    def run(
+        port: int,
+        *words: str,
+        starttls: bool = False,
+        password: str = PASSWORD,
+        login: str = "",
+    ) -> int:
         path = tmp_path / "moxsubmit.conf"
-        path.write_text(CONFIG.format(port=port, starttls=str(starttls).lower(), password=password))
+        text = CONFIG.format(port=port, starttls=str(starttls).lower(), password=password)
+        path.write_text(text.replace(f"Password: {password}\n", login) if login else text)
         monkeypatch.setenv(sendmail.CONFIG_VARIABLE, str(path))
         monkeypatch.setenv("HOME", str(tmp_path))
         stdin = SimpleNamespace(buffer=io.BytesIO(b"Subject: job\n\nouch\n"))
@@ -129,6 +142,57 @@ def test_message_is_submitted(
     assert site.outgoing.read(msg).startswith(
         b"From: mjl@example.org\nTo: admin@there.example\nSubject: job\n"
     )
+
+
+SEED = base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("=")
+
+
+def as_file(tmp_path: Path) -> str:
+    own = identity("client.example")
+    (tmp_path / "client.pem").write_bytes(own.key_pem + own.chain_pem)
+    return f"ClientAuthCertPrivateKeyPEMFile: {tmp_path}/client.pem\n"
+
+
+@pytest.mark.parametrize("kind", ["seed", "file"])
+def test_message_is_submitted_with_a_client_certificate(
+    make_site: Callable[..., Site],  # noqa: F811
+    run: Callable[..., int],
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    site = make_site(tls=True)
+    site.ctx.store.account("mjl")
+    own = ed25519_identity(SEED) if kind == "seed" else identity("client.example")
+    der = x509.load_pem_x509_certificate(own.chain_pem).public_bytes(Encoding.DER)
+    key = TlsKey(
+        account="mjl", login_address="mjl@example.org", name="", created=0, certificate=der
+    )
+    line = f"ClientAuthEd25519PrivateKey: {SEED}\n" if kind == "seed" else as_file(tmp_path)
+    assert run(site.port("submission"), "root", starttls=True, login=line) == 1
+    add_key(site.ctx.store, key)
+    assert run(site.port("submission"), "root", starttls=True, login=line) == 0
+    assert len(site.queued()) == 1
+
+
+@pytest.mark.parametrize(
+    ("login", "starttls", "problem"),
+    [
+        ("", "true", "Password: needed to log in"),
+        (f"Password: x\nClientAuthEd25519PrivateKey: {SEED}\n", "true", "together with Password"),
+        (f"ClientAuthEd25519PrivateKey: {SEED}\n", "false", "needs TLS or STARTTLS"),
+        (f"ClientAuthEd25519PrivateKey: {SEED}\nAuthMethod: PLAIN\n", "true", "does not work with"),
+        ("Password: x\nAuthMethod: EXTERNAL\n", "true", "does not work with a password"),
+    ],
+)
+def test_there_is_one_way_to_log_in(
+    tmp_path: Path, login: str, starttls: str, problem: str
+) -> None:
+    text = CONFIG.format(port=587, starttls=starttls, password="x")
+    text = text.replace("Password: x\n", login)
+    if "AuthMethod: " in login:
+        text = text.replace("AuthMethod:\n", "")
+    with pytest.raises(ConfigErrors, match=problem):
+        parsed(tmp_path, text)
 
 
 def test_what_cannot_be_submitted_is_kept(
