@@ -32,6 +32,7 @@ setup(
         "idna>=3.20",
         "lmdb>=3.0",
         "msgspec>=0.22",
+        "multipart>=2.0.1",
         "packaging",
         "precis-i18n>=1.1.2",
         "prometheus-client>=0.26",

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from mmap import mmap
 from typing import TYPE_CHECKING
 
-from mox.address import Address, Path
-from mox.delivery import replies
+from mox.address import Path
+from mox.delivery import fromids, replies
 from mox.delivery.headers import Headers
 from mox.delivery.signing import Signed, signed
 from mox.delivery.submit import Recipient, Submission
@@ -248,15 +247,15 @@ def _recipients(config: Config, message: Submitted) -> list[Recipient] | Refusal
     """Return the recipients, each with a sender of its own where the login asks for that."""
     sender = message.reverse_path
     separator = _from_id_separator(config, message)
-    if not separator or not isinstance(sender.address, Address):
+    if not separator:
         return [Recipient(path, sender, "", request) for path, request in _requested(message)]
-    base, _, chosen = sender.localpart.partition(separator)
+    chosen = sender.localpart.partition(separator)[2]
     if chosen and len(message.recipients) > 1:
         return Refusal(FROM_ID_RECIPIENTS, "badmessage")
     found = []
     for path, request in _requested(message):
-        from_id = chosen or secrets.token_urlsafe(16)
-        own = Path(f"{base}{separator}{from_id}", sender.domain)
+        from_id = chosen or fromids.new()
+        own = fromids.sender(sender, separator, from_id)
         found.append(Recipient(path, own, from_id, request))
     return found
 
@@ -270,8 +269,6 @@ def _requested(message: Submitted) -> Iterator[tuple[Path, DsnRequest]]:
 def _from_id_separator(config: Config, message: Submitted) -> str:
     """Return what separates a unique id in the sender's localpart, "" for none."""
     address = message.reverse_path.address
-    logins = config.dynamic.accounts[message.account].from_id_login_addresses
-    if address is None or message.login_address.lower() not in {login.lower() for login in logins}:
+    if address is None or not fromids.wanted(config, message.account, message.login_address):
         return ""
-    local = config.lookup.domain(address.domain)
-    return local.rules.separators[0] if local is not None and local.rules.separators else ""
+    return fromids.separator(config, address.domain)

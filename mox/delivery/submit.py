@@ -6,14 +6,15 @@ One durable batch: when `submit` returns, all recipients are in the queue; when 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mox import metrics
 from mox.address import Path
 from mox.smtp.dsnparameters import NO_REQUEST, DsnRequest
-from mox.store import sent_log
+from mox.store import idempotency, sent_log
+from mox.store.idempotency import Answer
 from mox.store.outgoing import Outgoing
 from mox.store.outgoing_records import QueueAddress, QueueId, QueueMessage
 from mox.store.sent_log import SendLimits
@@ -65,24 +66,40 @@ class Submission:
     signed_with: Sequence[str] = ()  # kinds of the keys whose signatures are in `prefix`
 
 
-def submit(store: Store, submission: Submission, now: float | None = None) -> list[QueueId]:
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A key by which a client marks a request that must not be done twice (store.idempotency)."""
+
+    key: str
+    answer: Callable[[list[QueueId]], Answer]
+
+
+def submit(
+    store: Store, submission: Submission, now: float | None = None, once: Once | None = None
+) -> list[QueueId]:
     """Put a message into the queue; returns one id per recipient, in order, once durable.
 
     `now` is for those who have another clock than the system's. Raises SendLimitReached,
-    FromIdTaken, or StoreError of the disk.
+    FromIdTaken, Repeated, or StoreError of the disk.
     """
     outgoing = Outgoing(store)
     account = store.account(submission.account)
-    now = time.time() if now is None else now
+    when = time.time() if now is None else now
     limits = submission.limits
 
     def check(txn: WriteTxn) -> None:
+        if once is not None:
+            idempotency.refuse_repetition(txn, account.id, once.key, when)
         if limits is not None:
             addresses = [str(recipient.path) for recipient in submission.recipients]
-            sent_log.record(txn, account.id, addresses, now, limits)
+            sent_log.record(txn, account.id, addresses, when, limits)
+
+    def record(txn: WriteTxn, ids: list[QueueId]) -> None:
+        if once is not None:
+            idempotency.keep(txn, account.id, once.key, once.answer(ids), when)
 
     content = outgoing.content(submission.spool)
-    ids = outgoing.add(records(submission, now), content, check)
+    ids = outgoing.add(records(submission, when), content, check, record)
     for kind in submission.signed_with:
         _SIGNATURES.labels(kind).inc()
     return ids

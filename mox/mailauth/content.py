@@ -9,7 +9,7 @@ other threads.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from mmap import mmap
 from typing import Final
@@ -50,10 +50,18 @@ class SignedContent:
 
     __slots__ = ("_canonical", "_hashes", "_message", "_names", "_wire", "body_start", "fields")
 
-    def __init__(self, message: Data, *, prefix: bytes = b"", wire: bool = False) -> None:
+    def __init__(
+        self,
+        message: Data,
+        *,
+        prefix: bytes = b"",
+        wire: bool = False,
+        hashes: Mapping[BodyHash, bytes] | None = None,
+    ) -> None:
         """`message` is in stored form, or in wire form with `wire`.
 
-        `prefix`: header fields before those of the message, in either form.
+        `prefix`: header fields before those of the message, in either form. `hashes`: digests of
+        a body that was hashed while it passed by (BodyHasher); then `message` is the header alone.
         """
         self._message = message
         self._wire = wire
@@ -68,7 +76,7 @@ class SignedContent:
         for index, line in enumerate(self.fields):
             self._names.setdefault(field_name(line), []).append(index)
         self._canonical: dict[tuple[int, Canonicalization], bytes] = {}
-        self._hashes: dict[BodyHash, bytes] = {}
+        self._hashes: dict[BodyHash, bytes] = dict(hashes or {})
 
     @property
     def is_header_complete(self) -> bool:
@@ -146,14 +154,30 @@ class SignedContent:
         (run if is_long else run_here)(work)
 
     def _digest(self, wanted: BodyHash) -> bytes:
-        canonicalizer = BodyCanonicalizer(wanted.canonicalization, wire=self._wire)
-        digest = hashlib.new(wanted.algorithm, usedforsecurity=False)
+        hasher = BodyHasher(wanted, wire=self._wire)
         for start in range(self.body_start, len(self._message), _PIECE_OCTETS):
-            for piece in canonicalizer.feed(self._message[start : start + _PIECE_OCTETS]):
-                digest.update(piece)
-        for piece in canonicalizer.finish():
-            digest.update(piece)
-        return digest.digest()
+            hasher.feed(self._message[start : start + _PIECE_OCTETS])
+        return hasher.finish()
+
+
+class BodyHasher:
+    """Hashes a body that comes in pieces, split anywhere."""
+
+    __slots__ = ("_canonicalizer", "_digest")
+
+    def __init__(self, wanted: BodyHash, *, wire: bool) -> None:
+        self._canonicalizer = BodyCanonicalizer(wanted.canonicalization, wire=wire)
+        self._digest = hashlib.new(wanted.algorithm, usedforsecurity=False)
+
+    def feed(self, piece: bytes) -> None:
+        for canonical in self._canonicalizer.feed(piece):
+            self._digest.update(canonical)
+
+    def finish(self) -> bytes:
+        """Take the end of the body; returns the digest."""
+        for canonical in self._canonicalizer.finish():
+            self._digest.update(canonical)
+        return self._digest.digest()
 
 
 def field_name(field: bytes) -> bytes:

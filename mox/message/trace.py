@@ -119,6 +119,26 @@ def received(facts: Received) -> bytes:
     return bytes(field)
 
 
+def received_by_http(
+    hostname: Domain,
+    *,
+    id: str,
+    tls: str,
+    recipient: Path | Address | None,
+    when: int,
+    smtputf8: bool = False,
+) -> bytes:
+    """Return the Received field of a message that did not come by SMTP; it hides the client."""
+    name = _name(hostname, smtputf8)
+    field = FoldedField("Received").add("from", name, "by", name, "id", id)
+    if tls:
+        field.add(f"({tls})")
+    if recipient is not None:
+        field.add("for", f"<{recipient.pack(smtputf8)}>")
+    field.add(";", separator="").add(format_date(when))
+    return bytes(field)
+
+
 def _name(host: Domain | IPAddress | str, smtputf8: bool) -> str:
     if isinstance(host, str):
         return host

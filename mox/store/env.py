@@ -72,6 +72,8 @@ DATABASES = {
     "sts_policy": "domain → tlspolicy.stscache.CachedPolicy",
     "tls_result": "day, hash of policy domain and recipient domain → tls_results.TLSResultRecord",
     "dmarc_evaluation": "hash of policy domain → evaluations.Head; hash, time u64, … → evaluation",
+    "idempotency": "a, hash of a client's key → idempotency.Answer",
+    "idempotency_until": "time u64, key of `idempotency` → empty",
     "recipient_tls": "a domain → recipient_tls.RecipientTLS",
 }
 
@@ -93,6 +95,8 @@ class Databases:
     file: lmdb._Database
     history: lmdb._Database
     hold_rule: lmdb._Database
+    idempotency: lmdb._Database
+    idempotency_until: lmdb._Database
     intent: lmdb._Database
     junk_state: lmdb._Database
     log: lmdb._Database

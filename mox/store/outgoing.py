@@ -22,7 +22,7 @@ import lmdb
 from msgspec import structs
 
 from mox.store import outgoing_due, outgoing_txn, suppressions
-from mox.store.durable import FileWrite, space_error, write_all
+from mox.store.durable import FileWrite, space_error
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.outgoing_due import ID, Bundle, FlowHead, micros
 from mox.store.outgoing_records import AttemptResult, QueueId, QueueMessage, RetiredMessage
@@ -37,8 +37,6 @@ from mox.store.outgoing_txn import (
 )
 
 if TYPE_CHECKING:
-    from mmap import mmap
-
     from mox.store.committer import WriteTxn
     from mox.store.spool import Spool
     from mox.store.store import Store
@@ -82,10 +80,10 @@ class Outgoing:
         name = f"{time.time_ns() // 1000:x}.{os.getpid():x}_{next(_file_numbers):x}"
         final = os.fspath(self.path(name))
         tmp = f"{final}.tmp"
-        stored = spool.stored()
         if not spool.is_large:
-            return Content(name, FileWrite(tmp, final, [bytes(stored)]))
-        self._store.pool.apply(_write_durable, (tmp, stored))
+            return Content(name, FileWrite(tmp, final, [bytes(spool.stored())]))
+        spool.finish()
+        self._store.pool.apply(_write_durable, (tmp, spool))
         return Content(name, FileWrite(tmp, final))
 
     def add(
@@ -93,16 +91,21 @@ class Outgoing:
         messages: Sequence[QueueMessage],
         content: Content,
         check: Callable[[WriteTxn], None] | None = None,
+        record: Callable[[WriteTxn, list[QueueId]], None] | None = None,
     ) -> list[QueueId]:
         """Put all messages of one submission in, or none; returns their ids, ascending.
 
-        `check` runs first in the same transaction, may write, and refuses all by raising.
+        `check` runs first in the same transaction, may write, and refuses all by raising;
+        `record` runs last, with the ids.
         """
 
         def run(txn: WriteTxn) -> list[QueueId]:
             if check is not None:
                 check(txn)
-            return outgoing_txn.add(txn, messages, content.name)
+            ids = outgoing_txn.add(txn, messages, content.name)
+            if record is not None:
+                record(txn, ids)
+            return ids
 
         return self._store.write(run, files=[content.write])
 
@@ -316,10 +319,10 @@ def _unreadable(msg: QueueMessage, error: OSError) -> StoreError:
     return StoreError(ErrorKind.INTERNAL, "cannot read queued message", detail)
 
 
-def _write_durable(path: str, data: bytes | mmap) -> None:
+def _write_durable(path: str, spool: Spool) -> None:
     try:
         with open(path, "xb", buffering=0, opener=_private) as file:
-            write_all(file.fileno(), [bytes(data)])
+            spool.copy_to(file.fileno())
             os.fdatasync(file.fileno())
     except OSError as e:
         raise space_error(e, path) from e

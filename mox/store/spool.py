@@ -7,6 +7,7 @@ files that are made and removed for each message); beyond that in an unnamed fil
 from __future__ import annotations
 
 import mmap
+import os
 import tempfile
 from typing import IO
 
@@ -53,10 +54,25 @@ class Spool:
                 self._stored = b"".join(self._chunks).replace(b"\r\n", b"\n")
                 self._chunks.clear()
             return self._stored
-        if self._chunks or self._tail:
-            self._spill(last=True)
+        self.finish()
         self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         return self._map
+
+    def finish(self) -> None:
+        """Take note that nothing more is written; what waits goes to the file of a large one."""
+        if self._file is not None and (self._chunks or self._tail):
+            self._spill(last=True)
+
+    def copy_to(self, fd: int) -> None:
+        """Write the stored form of a large message, after finish(), to a file in pieces. Blocks.
+
+        Raises OSError.
+        """
+        assert self._file is not None, "a small one is in memory"
+        at = 0
+        while piece := os.pread(self._file.fileno(), _PIECE, at):
+            write_all(fd, [piece])
+            at += len(piece)
 
     def replace_start(self, length: int, start: bytes) -> None:
         """Put `start` in the place of the first `length` octets of the stored form."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import gevent
 
 from mox.serving.limits import Refusal
-from mox.smtpd.services import load_received_ids
+from mox.serving.receivedids import load_received_ids
 from mox.smtpd.worker import refuse
 from tests.smtpd.harness import Site
 
