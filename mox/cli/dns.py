@@ -12,9 +12,8 @@ from mox.cli.lookups import dnssec, parse_ip, shown
 from mox.errors import RemoteError, UserError
 
 if TYPE_CHECKING:
-    from dns.rdata import Rdata
-
     from mox.dns import Answer
+    from mox.dns.record import Record
 
 # What to ask for, by the word on the command line.
 _TYPES: Final = {
@@ -72,7 +71,7 @@ def _nothing(name: str, answers: Sequence[Answer]) -> UserError | RemoteError:
     return UserError(f"{shown(name)}: {last.status.value} ({dnssec(last.authentic)})")
 
 
-def _line(record: Rdata) -> str:
+def _line(record: Record) -> str:
     return shown(record.to_text())
 
 

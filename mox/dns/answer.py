@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from dns.rdata import Rdata
+from mox.dns.record import Record
 
 
 class Status(Enum):
@@ -98,7 +98,7 @@ class Answer:
     """
 
     status: Status
-    records: tuple[Rdata, ...] = ()
+    records: tuple[Record, ...] = ()
     authentic: bool = False
     ttl: int = 0
     canonical: str = ""

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-import dns.exception
-import dns.rdata
-import dns.rdataclass
-import dns.rdatatype
 import msgspec
-from dns.rdata import Rdata
 
 from mox.dns.answer import Answer, Status
+from mox.dns.record import Record
 
 Key = tuple[str, str]  # name in lower case without last dot, type
 
@@ -69,7 +65,7 @@ class Cache:
         expires = now + ttl
         self._keep(key, expires, answer, now)
         if self._shared is not None:
-            self._shared.put(self._shared_key(key), _encoded(expires, key[1], answer), expires, now)
+            self._shared.put(self._shared_key(key), _encoded(expires, answer), expires, now)
 
     def _shared_key(self, key: Key) -> bytes:
         return f"{self._realm}{key[1]} {key[0]}".encode("utf-8", "surrogatepass")
@@ -88,31 +84,29 @@ class Cache:
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
-    """An answer outside of the process, records in wire form."""
+    """An answer outside of the process."""
 
     expires: float
     status: Status
-    rdtype: str
     authentic: bool
     ttl: int
     canonical: str
-    records: list[bytes]
+    records: tuple[Record, ...]
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(_Stored)
 
 
-def _encoded(expires: float, rdtype: str, answer: Answer) -> bytes:
+def _encoded(expires: float, answer: Answer) -> bytes:
     return _encoder.encode(
         _Stored(
             expires,
             answer.status,
-            rdtype,
             answer.authentic,
             answer.ttl,
             answer.canonical,
-            [record.to_wire() or b"" for record in answer.records],
+            answer.records,
         )
     )
 
@@ -121,13 +115,7 @@ def _decoded(value: bytes) -> tuple[float, Answer] | None:
     """Return expiry and answer; None for what another version of the program wrote."""
     try:
         stored = _decoder.decode(value)
-        rdtype = dns.rdatatype.from_text(stored.rdtype)
-        records = tuple(_record(rdtype, wire) for wire in stored.records)
-    except (msgspec.DecodeError, dns.exception.DNSException):
+    except msgspec.DecodeError:
         return None
-    answer = Answer(stored.status, records, stored.authentic, stored.ttl, stored.canonical)
+    answer = Answer(stored.status, stored.records, stored.authentic, stored.ttl, stored.canonical)
     return stored.expires, answer
-
-
-def _record(rdtype: dns.rdatatype.RdataType, wire: bytes) -> Rdata:
-    return dns.rdata.from_wire(dns.rdataclass.IN, rdtype, wire, 0, len(wire))

@@ -11,12 +11,26 @@ from mox.dns.cache import Key
 
 
 class _Flight:
-    __slots__ = ("answer", "done", "limit_s")
+    __slots__ = ("answer", "done", "has_landed", "limit_s")
 
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s
-        self.done = threading.Event()
+        self.done: threading.Event | None = None  # made by the first who waits
+        self.has_landed = False
         self.answer: Answer | None = None
+
+    def land(self) -> None:
+        # In this order: who makes the event afterwards sees that there is nothing to wait for.
+        self.has_landed = True
+        if self.done is not None:
+            self.done.set()
+
+    def wait(self, limit_s: float) -> bool:
+        """Wait for the landing; false when it takes longer."""
+        done = self.done
+        if done is None:
+            done = self.done = threading.Event()
+        return self.has_landed or done.wait(limit_s)
 
 
 class Flights:
@@ -38,7 +52,7 @@ class Flights:
             flight = self._flights.setdefault(key, mine)
             if flight is mine:
                 return self._fly(key, mine, work)
-            if not flight.done.wait(limit_s):
+            if not flight.wait(limit_s):
                 return None
             limit_s = end - self._clock()
             # Who had less time may have given up too early for us.
@@ -53,7 +67,7 @@ class Flights:
             return mine.answer
         finally:
             del self._flights[key]
-            mine.done.set()
+            mine.land()
 
 
 def _failed(answer: Answer) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 
 from mox.address import Domain
 from mox.dns.answer import ExtendedError, Status
@@ -71,15 +71,12 @@ def mail_hosts(
     if answer.status is Status.NODATA:
         expanded = (answer.canonical or domain.ascii).lower()
         return MailHosts(Accepts.YES, (expanded,), answer.authentic, expanded=expanded)
-    pairs = [
-        (int(record.preference), record.exchange.to_text(omit_final_dot=True).lower())  # type: ignore[attr-defined]
-        for record in answer.records
-    ]
-    if [host for _, host in pairs] in (["."], [""]):
+    pairs = [(record.preference, record.host.lower()) for record in answer.records]
+    if [host for _, host in pairs] == ["."]:
         return MailHosts(Accepts.NULL_MX, authentic=answer.authentic, error="null MX")
     chance = shuffle or random
     pairs.sort(key=lambda pair: (pair[0], chance.random()))
-    hosts = dict.fromkeys(host for _, host in pairs if host not in ("", "."))
+    hosts = dict.fromkeys(host for _, host in pairs if host != ".")
     return MailHosts(
         Accepts.YES,
         tuple(hosts)[:_MAX_HOSTS],
@@ -96,7 +93,7 @@ def host_addresses(resolver: Resolver, host: str) -> Addresses:
     """
     answers = [resolver.query(host, rdtype) for rdtype in ("AAAA", "A")]
     found = tuple(
-        ip_address(record.to_text())
+        record.address
         for answer in answers
         if answer.status is Status.OK
         for record in answer.records

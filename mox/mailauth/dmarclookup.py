@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
 
-from dns.rdata import Rdata
-from dns.rdtypes.ANY.TXT import TXT
-
 from mox.address import Domain
 from mox.dns import Answer, Resolver, Status
+from mox.dns.record import Record
 from mox.mailauth.dmarcrecord import RecordError, is_record, parse_record
 from mox.mailauth.results import DMARCRecord
 from mox.mailauth.suffixes import organizational_domain, parent
@@ -146,10 +144,9 @@ def find_record(queries: Queries, domain: Domain) -> Lookup:
     return Lookup(domain, Found.RECORD, record, record.public_suffix, text, "", answer.authentic)
 
 
-def txt_record(record: Rdata) -> str:
+def txt_record(record: Record) -> str:
     """Return a TXT record as one string (RFC 9989 §4.5); what is not ASCII comes escaped."""
-    assert isinstance(record, TXT)
-    return b"".join(record.strings).decode("ascii", "backslashreplace")
+    return record.text.decode("ascii", "backslashreplace")
 
 
 class TreeWalker:

@@ -75,7 +75,7 @@ def lookup(
         return DNSBLResult(DNSBLStatus.TEMPERROR, zone, problem=answer.error)
     if answer.status is not Status.OK:
         return DNSBLResult(DNSBLStatus.PASS, zone)
-    codes = tuple(IPv4Address(record.to_text()) for record in answer.records)
+    codes = tuple(IPv4Address(record.wire) for record in answer.records)
     if not any(code in _VALUES and code not in _ERRORS for code in codes):
         problem = f"{name}: {', '.join(map(str, codes))} is an error, not a listing"
         return DNSBLResult(DNSBLStatus.TEMPERROR, zone, codes, problem=problem)
@@ -131,6 +131,6 @@ def _reversed(ip: IPv4Address | IPv6Address) -> str:
 
 def _text(answer: Answer) -> str:
     for record in answer.records:
-        text = b"".join(getattr(record, "strings", ())).decode("ascii", "replace")
+        text = record.text.decode("ascii", "replace")
         return "".join(c if " " <= c <= "~" else "?" for c in text)[:_MAX_EXPLANATION]
     return ""

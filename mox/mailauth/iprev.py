@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from mox.dns import Resolver, Status
@@ -36,7 +36,7 @@ def check(
     if reverse.status is Status.TEMPORARY:
         return IPRevResult(IPRevStatus.TEMPERROR, problem=reverse.error)
     # RFC 8601 §2.7.3: permerror is "no such record".
-    names = [record.to_text().rstrip(".").lower() for record in reverse.records]
+    names = [record.host.lower() for record in reverse.records]
     hostnames = tuple(name for name in names if _HOSTNAME.fullmatch(name))
     if not hostnames:
         problem = "no usable name in PTR records" if names else "no PTR records"
@@ -51,7 +51,7 @@ def check(
         forward = resolver.query(hostname, address_type(ip), left_s)
         if forward.status is Status.TEMPORARY:
             status, problem = IPRevStatus.TEMPERROR, forward.error
-        elif any(ip_address(record.to_text()) == ip for record in forward.records):
+        elif any(record.address == ip for record in forward.records):
             both = reverse.authentic and forward.authentic
             return IPRevResult(IPRevStatus.PASS, hostname, hostnames, authentic=both)
         is_authentic &= forward.authentic

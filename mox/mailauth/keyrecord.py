@@ -194,9 +194,9 @@ def _choose(answer: Answer) -> FoundKey:
         raise KeyProblem(answer.error or "DNS does not answer", is_temporary=True)
     good: list[KeyRecord] = []
     problem = KeyProblem("no key record")
-    for rdata in answer.records:
+    for each in answer.records:
         try:
-            record = parse_key_record(b"".join(rdata.strings))  # type: ignore[attr-defined]
+            record = parse_key_record(each.text)
         except KeyProblem as e:
             problem = e
         else:

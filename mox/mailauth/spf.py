@@ -91,7 +91,7 @@ def lookup(resolver: Resolver, domain: Domain) -> SPFLookup:
     answer = resolver.query(domain.ascii, "TXT")
     if answer.status is Status.TEMPORARY:
         return SPFLookup(SPFStatus.TEMPERROR, problem=answer.error)
-    texts = [b"".join(record.strings) for record in answer.records]  # type: ignore[attr-defined]
+    texts = [record.text for record in answer.records]
     found = [text for text in texts if is_record(text)]
     if not found:
         return SPFLookup(SPFStatus.NONE, problem="no SPF record", authentic=answer.authentic)

@@ -23,6 +23,7 @@ from typing import Final
 import spf
 
 from mox.dns import Resolver, Status
+from mox.dns.record import Record
 from mox.mailauth.spfrecord import (
     Directive,
     SPFRecord,
@@ -277,10 +278,10 @@ def printable(text: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
-_VALUES: Final[dict[str, Callable[..., object]]] = {
-    "A": lambda record: record.address,
-    "AAAA": lambda record: record.address,
-    "MX": lambda record: (record.preference, record.exchange.to_text(omit_final_dot=True)),
-    "PTR": lambda record: record.target.to_text(omit_final_dot=True).lower(),
-    "TXT": lambda record: b"".join(record.strings),
+_VALUES: Final[dict[str, Callable[[Record], object]]] = {
+    "A": lambda record: str(record.address),
+    "AAAA": lambda record: str(record.address),
+    "MX": lambda record: (record.preference, record.host),
+    "PTR": lambda record: record.host.lower(),
+    "TXT": lambda record: record.text,
 }

@@ -1,6 +1,6 @@
 """DNS answers that all processes share (`mox.dns.SharedCache`), in the ephemeral environment.
 
-Measured on one machine: 33 µs for an answer from here, 270 µs of CPU and the wait for asking a name
+Measured on one machine: 3 µs for an answer from here, 60 µs of CPU and the wait for asking a name
 server on loopback; 0.5 µs when there is nothing.
 """
 
@@ -10,6 +10,7 @@ import struct
 from typing import Final
 
 import lmdb
+from gevent.hub import get_hub
 
 from mox import logfmt
 from mox.store.ephemeral import Ephemeral, EphemeralError
@@ -23,14 +24,22 @@ _MAX_VALUE: Final = 1800
 _MAX_ENTRIES: Final = 100_000
 # Records looked at for each one that is written: expired ones go at the pace that new ones come.
 _SWEEP: Final = 4
+# To wake the thread that writes for each answer would cost more than the writing.
+_LINGER_S: Final = 0.02
 _EXPIRES: Final = struct.Struct(">d")
 
 
 class SharedAnswers:
-    """A value begins with its expiry, in seconds of the monotonic clock of this boot."""
+    """A value begins with its expiry, in seconds of the monotonic clock of this boot.
+
+    To be made and used on the event loop.
+    """
 
     def __init__(self, ephemeral: Ephemeral) -> None:
         self._ephemeral = ephemeral
+        self._new: dict[bytes, bytes] = {}
+        self._now = 0.0
+        self._timer = get_hub().loop.timer(_LINGER_S)
         self._swept = _PREFIX
         self._log = logfmt.logger("dns")
 
@@ -48,20 +57,31 @@ class SharedAnswers:
         return record[_EXPIRES.size :]
 
     def put(self, key: bytes, value: bytes, expires: float, now: float) -> None:
-        """Keep a value, as far as there is room; does not wait."""
+        """Keep a value, as far as there is room; does not wait. Others see it a little later."""
         if len(key) > _MAX_KEY or len(value) > _MAX_VALUE:
             return
-        record = _EXPIRES.pack(expires) + value
+        if not self._new:
+            self._timer.start(self.flush, update=True)
+        self._new[_PREFIX + key] = _EXPIRES.pack(expires) + value
+        self._now = now
+
+    def flush(self) -> None:
+        """Have what was put written now."""
+        self._timer.stop()
+        new, self._new, now = self._new, {}, self._now
 
         def keep(txn: lmdb.Transaction) -> None:
-            self._sweep(txn, now)
-            if txn.stat()["entries"] < _MAX_ENTRIES:
-                txn.put(_PREFIX + key, record)
+            for _ in new:
+                self._sweep(txn, now)
+            room = _MAX_ENTRIES - txn.stat()["entries"]
+            for key, record in list(new.items())[: max(room, 0)]:
+                txn.put(key, record)
 
-        try:
-            self._ephemeral.post(keep)
-        except EphemeralError as e:
-            self._log.debug("answer not shared", err=e)
+        if new:
+            try:
+                self._ephemeral.post(keep)
+            except EphemeralError as e:
+                self._log.debug("answers not shared", err=e)
 
     def _sweep(self, txn: lmdb.Transaction, now: float) -> None:
         """Drop expired records, a few at a time, round and round."""

@@ -107,7 +107,7 @@ def lookup_record(query: Query, domain: str) -> RecordLookup:
     answer = query(f"_mta-sts.{domain}", "TXT")
     if answer.status is Status.TEMPORARY:
         return RecordLookup(Found.TEMPORARY, error=answer.error)
-    texts = [b"".join(record.strings).decode("latin-1") for record in answer.records]  # type: ignore[attr-defined]
+    texts = [record.text.decode("latin-1") for record in answer.records]
     # RFC 8461 §3.1: other TXT records at the name do not count.
     texts = [text for text in texts if re.match(r"v=STSv1[ \t]*(?:;|$)", text)]
     if not texts:

@@ -193,8 +193,11 @@ def lookup(query: Query, bases: Sequence[str], port: int = 25) -> TLSALookup:
 
 def read_records(answer: Answer) -> tuple[TLSA, ...]:
     """Return the records of an answer in an order that does not change from answer to answer."""
-    found = {
-        TLSA(record.usage, record.selector, record.mtype, bytes(record.cert))  # type: ignore[attr-defined]
-        for record in answer.records
-    }
+    found = {_tlsa(record.wire) for record in answer.records}
     return tuple(sorted(found, key=str))[:_MAX_RECORDS]
+
+
+def _tlsa(wire: bytes) -> TLSA:
+    # RFC 6698 §2.1: usage, selector and matching type, an octet each, then the data.
+    usage, selector, matching = wire[:3]
+    return TLSA(usage, selector, matching, wire[3:])

@@ -74,7 +74,7 @@ def lookup_record(query: Query, domain: str) -> RecordLookup:
     answer = query(f"_smtp._tls.{domain}", "TXT")
     if answer.status is Status.TEMPORARY:
         return RecordLookup(Found.TEMPORARY, error=answer.error)
-    texts = [b"".join(record.strings).decode("latin-1") for record in answer.records]  # type: ignore[attr-defined]
+    texts = [record.text.decode("latin-1") for record in answer.records]
     # RFC 8460 §3: other TXT records at the name do not count.
     texts = [text for text in texts if re.match(r"v=TLSRPTv1[ \t]*(?:;|$)", text)]
     if len(texts) != 1:

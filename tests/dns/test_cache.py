@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dns.rdata
 import pytest
 
 from mox.dns import Answer, Status
 from mox.dns import cache as cache_module
 from mox.dns.cache import Cache
+from tests.support.dnsrecords import record_of
 
 KEY = ("a.example", "TXT")
 
@@ -21,7 +21,7 @@ class Shared(dict[bytes, bytes]):
 
 
 def ok(rdtype: str, *texts: str, ttl: int = 60) -> Answer:
-    records = tuple(dns.rdata.from_text("IN", rdtype, text) for text in texts)
+    records = tuple(record_of(rdtype, text) for text in texts)
     return Answer(Status.OK, records, True, ttl, "b.example")
 
 
@@ -56,16 +56,13 @@ def test_how_long_answers_are_kept(answer: Answer, kept_s: int) -> None:
     ],
 )
 def test_answers_come_back_whole_from_other_processes(answer: Answer) -> None:
-    rdtype = "TXT"
-    if answer.records:
-        rdtype = dns.rdatatype.to_text(answer.records[0].rdtype)
-    shared, key = Shared(), ("a.example", rdtype)
-    Cache(shared).put(key, answer, 100.0)
+    shared = Shared()
+    Cache(shared).put(KEY, answer, 100.0)
     other = Cache(shared)
-    assert other.get(key, 101.0) is None
-    assert other.get_shared(key, 101.0) == answer
-    assert other.get(key, 159.0) == answer
-    assert other.get(key, 160.0) is None
+    assert other.get(KEY, 101.0) is None
+    assert other.get_shared(KEY, 101.0) == answer
+    assert other.get(KEY, 159.0) == answer
+    assert other.get(KEY, 160.0) is None
 
 
 def test_answers_without_trust_in_ad_are_apart() -> None:

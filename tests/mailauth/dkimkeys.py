@@ -7,15 +7,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-import dns.rdataclass
-import dns.rdatatype
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from dns.rdata import Rdata
-from dns.rdtypes.ANY.TXT import TXT
 
+from mox.dns.record import Record
+from tests.support.dnsrecords import txt_of
 from tests.support.zone import ZoneResolver
 
 ED25519 = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -48,17 +46,17 @@ class KeyZone(ZoneResolver):
         return [name for name, _ in self.queries]
 
 
-def _records(found: Texts) -> list[str] | list[Rdata]:
+def _records(found: Texts) -> list[str] | list[Record]:
     if found == "TIMEOUT":
         return ["TIMEOUT"]
     return [_txt(text) for text in ([found] if isinstance(found, (str, bytes)) else found)]
 
 
-def _txt(text: str | bytes) -> Rdata:
+def _txt(text: str | bytes) -> Record:
     octets = text.encode() if isinstance(text, str) else text
     # RFC 6376 §3.6.2.2: strings of a record are joined without anything between them.
     strings = [octets[at : at + 255] for at in range(0, len(octets), 255)] or [b""]
-    return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, strings)
+    return txt_of(strings)
 
 
 @cache

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dns.rdata
-import dns.rdataclass
-import dns.rdatatype
 import yaml
-from dns.rdata import Rdata
-from dns.rdtypes.ANY.TXT import TXT
+
+from mox.dns.record import Record
+from tests.support.dnsrecords import record_of, txt_of
 
 SUITE = Path(__file__).parent / "data" / "rfc7208-tests.yml"
 
@@ -60,21 +58,21 @@ def _zone(data: dict[str, list[Any]]) -> Zone:
             given += [("TXT", value) for rdtype, value in given if rdtype == "SPF"]
         for rdtype, value in given:
             if value != "NONE" and rdtype != "SPF":
-                zone.setdefault((name, rdtype), []).append(_rdata(rdtype, value))
+                zone.setdefault((name, rdtype), []).append(_record(rdtype, value))
     return zone
 
 
-def _rdata(rdtype: str, value: Any) -> Rdata | str:
+def _record(rdtype: str, value: Any) -> Record | str:
     if value == "TIMEOUT":
         return "TIMEOUT"
     if rdtype == "TXT":
         strings = [value] if isinstance(value, str) else value
         octets = [string.encode("utf-8") for string in strings]
         parts = [each[i : i + 255] for each in octets for i in range(0, len(each) or 1, 255)]
-        return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, parts or [b""])
+        return txt_of(parts or [b""])
     if rdtype == "CNAME":
         return str(value)
     text = f"{value[0]} {value[1] or '.'}" if rdtype == "MX" else str(value)
     if rdtype in ("MX", "PTR") and not text.endswith("."):
         text += "."
-    return dns.rdata.from_text("IN", rdtype, text)
+    return record_of(rdtype, text)

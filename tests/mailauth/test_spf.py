@@ -7,13 +7,12 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
-import dns.rdata
 import pytest
-from dns.rdtypes.ANY.TXT import TXT
 
 from mox.address import NULL_PATH, Path, parse_address, parse_domain
 from mox.mailauth.results import SPFResult, SPFStatus
 from mox.mailauth.spf import check, lookup
+from tests.support.dnsrecords import txt_of
 from tests.support.zone import ZoneResolver
 
 PASS, FAIL, NEUTRAL, NONE = SPFStatus.PASS, SPFStatus.FAIL, SPFStatus.NEUTRAL, SPFStatus.NONE
@@ -28,7 +27,7 @@ def txt(text: str | bytes) -> list[Any]:
     """Return a TXT record set, in as many strings as it takes."""
     octets = text.encode() if isinstance(text, str) else text
     parts = [octets[i : i + 255] for i in range(0, len(octets), 255)] or [b""]
-    return [TXT(dns.rdataclass.IN, dns.rdatatype.TXT, parts)]
+    return [txt_of(parts)]
 
 
 def run(

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import random
 from ipaddress import ip_address
-from typing import Any
 
-import dns.rdata
-from dns.rdtypes.ANY.TXT import TXT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mox.address import NULL_PATH, Path, parse_domain
 from mox.dns import Answer, Status
+from mox.dns.record import Record
 from mox.mailauth import iprev
 from mox.mailauth.receivedspf import received_spf
 from mox.mailauth.results import SPFStatus
 from mox.mailauth.spf import TIMEOUT_S, check, lookup
 from mox.mailauth.spfrecord import SPFSyntaxError, parse_record
+from tests.support.dnsrecords import record_of, txt_of
 
 # The record; ten terms with ten hosts each and a query of their own; an explanation.
 MAX_QUERIES = 1 + 10 * 11 + 2
@@ -68,18 +67,18 @@ class RandomResolver:
         records = tuple(self._record(rdtype) for _ in range(count))
         return Answer(Status.OK, records, authentic, 60, name)
 
-    def _record(self, rdtype: str) -> Any:
+    def _record(self, rdtype: str) -> Record:
         if rdtype == "TXT":
             text = self._chance.choice(self._texts).encode("utf-8", "replace")
             parts = [text[i : i + 255] for i in range(0, len(text), 255)] or [b""]
-            return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, parts)
+            return txt_of(parts)
         choices = {
             "A": ("192.0.2.3", "198.51.100.1"),
             "AAAA": ("2001:db8::1", "::ffff:192.0.2.3"),
             "MX": ("10 x.example.", "10 .", "0 a\\000b.example.", "5 y.example."),
             "PTR": ("x.example.", ".", "a\\.b.example.", "sub.email.example.com."),
         }
-        return dns.rdata.from_text("IN", rdtype, self._chance.choice(choices[rdtype]))
+        return record_of(rdtype, self._chance.choice(choices[rdtype]))
 
 
 @given(

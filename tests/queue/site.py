@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import gevent
-from dns.rdata import from_text
 
 from mox.address import Path as SMTPPath
 from mox.address import parse_address
@@ -25,6 +24,7 @@ from mox.queue.worker import deliver
 from mox.serving.context import Context
 from mox.store.outgoing import Outgoing
 from mox.store.outgoing_records import QueueAddress, QueueId, QueueMessage, RetiredMessage
+from tests.support.dnsrecords import record_of
 
 STATIC = """\
 DataDir: data
@@ -100,7 +100,7 @@ class Names:
             return Answer(Status.TEMPORARY, error="broken", extended_error=self.extended_error)
         texts = self.records.get((name, rdtype))
         if texts is not None:
-            found = tuple(from_text("IN", rdtype, text) for text in texts)
+            found = tuple(record_of(rdtype, text) for text in texts)
             return Answer(Status.OK, found, is_authentic, canonical=name)
         exists = any(name == known for known, _ in self.records)
         status = Status.NODATA if exists else Status.NXDOMAIN

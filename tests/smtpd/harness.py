@@ -18,7 +18,6 @@ from typing import Protocol, TypeVar
 import gevent
 import gevent.socket
 import gevent.ssl
-from dns.rdata import from_text
 from gevent.pool import Group
 
 from mox.config import Config, load
@@ -30,6 +29,7 @@ from mox.smtpd.worker import serve_clients
 from mox.store.credentials import make_credentials
 from mox.store.outgoing import Outgoing
 from mox.store.outgoing_records import QueueMessage
+from tests.support.dnsrecords import record_of
 
 T = TypeVar("T")
 
@@ -133,7 +133,7 @@ class FakeResolver:
             return Answer(Status.TEMPORARY, error="broken")
         texts = self.records.get((name, rdtype))
         if texts is not None:
-            records = tuple(from_text("IN", rdtype, text) for text in texts)
+            records = tuple(record_of(rdtype, text) for text in texts)
             return Answer(Status.OK, records, canonical=name)
         exists = any(name == known for known, _ in self.records)
         return Answer(Status.NODATA if exists else Status.NXDOMAIN, canonical=name)

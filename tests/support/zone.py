@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import dns.rdata
-from dns.rdata import Rdata
-
 from mox.dns import Answer, Status
+from mox.dns.record import Record
+from tests.support.dnsrecords import record_of
 
 _MAX_CNAMES = 10
 
@@ -21,7 +20,7 @@ class ZoneResolver:
     types without records. `before` is called with each question, to move a clock or to fail.
     """
 
-    zone: Mapping[tuple[str, str], list[str] | list[Rdata]]
+    zone: Mapping[tuple[str, str], list[str] | list[Record]]
     is_authentic: bool = False
     before: Callable[[str, str], None] = lambda name, rdtype: None
     queries: list[tuple[str, str]] = field(default_factory=list)
@@ -43,7 +42,6 @@ class ZoneResolver:
             status = Status.NODATA if exists else Status.NXDOMAIN
             return Answer(status, authentic=self.is_authentic, canonical=name)
         found = tuple(
-            each if isinstance(each, Rdata) else dns.rdata.from_text("IN", rdtype, each)
-            for each in records
+            each if isinstance(each, Record) else record_of(rdtype, each) for each in records
         )
         return Answer(Status.OK, found, self.is_authentic, 60, name)

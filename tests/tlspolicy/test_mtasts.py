@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from dns.rdata import from_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from mox.tlspolicy.mtasts import (
     parse_policy,
     parse_record,
 )
+from tests.support.dnsrecords import record_of
 
 # RFC 8461 §3.2.
 EXAMPLE = (
@@ -82,7 +82,7 @@ def test_bad_records(text: str) -> None:
     ],
 )
 def test_lookup(texts: list[str], found: Found) -> None:
-    records = tuple(from_text("IN", "TXT", text) for text in texts)
+    records = tuple(record_of("TXT", text) for text in texts)
     status = Status.OK if records else Status.NXDOMAIN
     asked = []
 

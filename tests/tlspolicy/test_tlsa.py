@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from dns.rdata import from_text
 
 from mox.dns import Answer, Status
 from mox.tlspolicy.tlsa import (
@@ -17,6 +16,7 @@ from mox.tlspolicy.tlsa import (
     lookup,
     reference_names,
 )
+from tests.support.dnsrecords import record_of
 from tests.tlspolicy.chains import root
 
 SHA256, SHA512 = "ab" * 32, "cd" * 64
@@ -116,7 +116,7 @@ def test_where_to_look(
 
 
 def answer(*texts: str, authentic: bool = True) -> Answer:
-    records = tuple(from_text("IN", "TLSA", text) for text in texts)
+    records = tuple(record_of("TLSA", text) for text in texts)
     return Answer(Status.OK if records else Status.NODATA, records, authentic)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from dns.rdata import from_text
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mox.dns import Answer, Status
 from mox.tlspolicy.tlsrpt import Found, Record, TLSRPTError, lookup_record, parse_record
+from tests.support.dnsrecords import record_of
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_bad_records(text: str) -> None:
     ],
 )
 def test_lookup(texts: list[str], found: Found) -> None:
-    records = tuple(from_text("IN", "TXT", text) for text in texts)
+    records = tuple(record_of("TXT", text) for text in texts)
 
     def query(name: str, rdtype: str) -> Answer:
         assert (name, rdtype) == ("_smtp._tls.example.org", "TXT")
