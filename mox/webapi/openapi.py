@@ -21,9 +21,11 @@ Object = dict[str, Json]
 _REFERENCE: Final = "#/components/schemas/"
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain"
+_HTML: Final = "text/html"
 _URLENCODED: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
 
+_TAGS: Final = ("Sending", "Suppression list", "Messages", "Documentation")
 _INTRODUCTION: Final = (
     "Send mail, read what was received, and manage addresses that are not to be sent to.\n\n"
     "Calls are POST requests with the address and the password of an account in HTTP basic "
@@ -38,20 +40,22 @@ _INTRODUCTION: Final = (
 )
 
 
-def document() -> bytes:
-    """Return the description in JSON. Its URLs are relative to where it is served."""
-    return msgspec.json.encode(_document())
+def document(path: str) -> bytes:
+    """Return the description in JSON of a webapi at a path of its host, such as `/webapi/`."""
+    return msgspec.json.encode(_document(path))
 
 
-def _document() -> Object:
+def _document(path: str) -> Object:
     return {
         "openapi": "3.1.1",
         "info": {"title": "mox webapi", "version": VERSION, "description": _INTRODUCTION},
-        # Relative to the document, and without a slash at the end, where paths begin with one.
-        "servers": [{"url": f"../{VERSION}"}],
+        "servers": [{"url": f"{path}{VERSION}"}],
         "security": [{"basic": []}],
-        "tags": [{"name": name} for name in ("Sending", "Suppression list", "Messages")],
-        "paths": {f"/{method.name}": {"post": _operation(method)} for method in METHODS.values()},
+        "tags": [{"name": name} for name in _TAGS],
+        "paths": {
+            f"/{method.name}": {"get": _page(method), "post": _operation(method)}
+            for method in METHODS.values()
+        },
         "webhooks": {
             "outgoing": {"post": _hook("What became of a sent message.", hooks.Outgoing)},
             "incoming": {"post": _hook("A message was received.", hooks.Incoming)},
@@ -108,6 +112,19 @@ def _operation(method: Method) -> Object:
     if method.name == "Send":
         operation["parameters"] = [_idempotency_key()]
     return operation
+
+
+def _page(method: Method) -> Object:
+    return {
+        "operationId": f"{method.name}Page",
+        "summary": f"Documentation of {method.name} for people, and a form that calls it.",
+        "tags": ["Documentation"],
+        "security": [],
+        "responses": {
+            "200": {"description": "A page.", "content": {_HTML: {"schema": {"type": "string"}}}},
+            "429": {"$ref": "#/components/responses/TooMany"},
+        },
+    }
 
 
 def _tag(name: str) -> str:
@@ -174,9 +191,8 @@ def _idempotency_key() -> Object:
         ),
         "schema": {
             "type": "string",
-            "minLength": 1,
             "maxLength": MAX_IDEMPOTENCY_KEY,
-            "pattern": "^[!-~]+$",
+            "pattern": "^[ -~]*$",
         },
     }
 

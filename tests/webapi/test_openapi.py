@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urljoin
-
 import jsonschema_rs
 import msgspec
 import pytest
@@ -13,7 +11,7 @@ from mox.webapi import examples, openapi
 from mox.webapi.decoding import RequestError, decode_request
 from mox.webapi.methods import METHODS
 
-DOCUMENT = msgspec.json.decode(openapi.document())
+DOCUMENT = msgspec.json.decode(openapi.document("/webapi/"))
 
 
 def validator(name: str) -> jsonschema_rs.Validator:
@@ -35,9 +33,8 @@ def test_it_has_every_method() -> None:
     assert DOCUMENT["webhooks"].keys() == {"outgoing", "incoming"}
 
 
-def test_the_server_is_where_the_document_is() -> None:
-    base = urljoin("https://h/webapi/v0/openapi.json", DOCUMENT["servers"][0]["url"])
-    assert base + "/Send" == "https://h/webapi/v0/Send"
+def test_it_says_where_the_server_is() -> None:
+    assert DOCUMENT["servers"] == [{"url": "/webapi/v0"}]
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -58,7 +58,8 @@ def _document(
         if verb != "GET":
             return _NOT_GET(environ, start_response)
         return answers.see_other(f"{environ['SCRIPT_NAME']}{_TOP}")(environ, start_response)
-    page = pages.find_page(path[len(_TOP) :]) if path.startswith(_TOP) else None
+    base = f"{environ['SCRIPT_NAME']}/"
+    page = pages.find_page(path[len(_TOP) :], base) if path.startswith(_TOP) else None
     if page is None:
         return _NOT_FOUND(environ, start_response)
     headers = [("Content-Type", page.content_type), ("Content-Length", str(len(page.body)))]

@@ -46,11 +46,19 @@ class Page:
     body: bytes
 
 
-def find_page(name: str) -> Page | None:
-    """Return what is at a path below `v0/`: "" is the index; None when there is nothing."""
-    if name in METHODS or name in _STATIC or name in ("", "openapi.json"):
-        return _page(name)
-    return None
+def find_page(name: str, base: str) -> Page | None:
+    """Return what is at a path below `v0/`: "" is the index; None when there is nothing.
+
+    `base` is the path of the webapi itself, with slashes at both ends.
+    """
+    if name == "openapi.json":
+        return _description(base)
+    return _page(name) if name == "" or name in METHODS or name in _STATIC else None
+
+
+@cache
+def _description(base: str) -> Page:
+    return Page("application/json", openapi.document(base))
 
 
 @cache
@@ -59,9 +67,7 @@ def _page(name: str) -> Page:
         return Page(_HTML, _index().encode())
     if name in METHODS:
         return Page(_HTML, _method(METHODS[name]).encode())
-    if name in _STATIC:
-        return Page(_STATIC[name], (_HERE / "static" / name).read_bytes())
-    return Page("application/json", openapi.document())
+    return Page(_STATIC[name], (_HERE / "static" / name).read_bytes())
 
 
 def _index() -> str:

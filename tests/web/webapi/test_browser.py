@@ -33,7 +33,7 @@ class Site:
             self.bodies.append(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
             status, kind, body = self.answer
         else:
-            page = pages.find_page(environ["PATH_INFO"].removeprefix("/webapi/v0/"))
+            page = pages.find_page(environ["PATH_INFO"].removeprefix("/webapi/v0/"), "/webapi/")
             status = "200 OK" if page else "404 Not Found"
             kind, body = (page.content_type, page.body) if page else ("text/plain", b"")
         start(status, [("Content-Type", kind), *pages.HEADERS.items()])

@@ -46,7 +46,7 @@ class Read(HTMLParser):
 
 
 def page(name: str) -> Read:
-    found = pages.find_page(name)
+    found = pages.find_page(name, "/webapi/")
     assert found is not None
     assert found.content_type == "text/html; charset=utf-8"
     return Read(found.body.decode())
@@ -108,8 +108,8 @@ def test_every_label_is_of_a_field() -> None:
 
 def test_there_is_nothing_else() -> None:
     for name in ("send", "Send/", "../pages.py", "static/page.css", "index", "page.html"):
-        assert pages.find_page(name) is None
-    style, script = pages.find_page("page.css"), pages.find_page("page.js")
+        assert pages.find_page(name, "/webapi/") is None
+    style, script = (pages.find_page(name, "/") for name in ("page.css", "page.js"))
     assert style is not None
     assert script is not None
     assert style.content_type == "text/css; charset=utf-8"

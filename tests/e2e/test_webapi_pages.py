@@ -1,0 +1,43 @@
+"""The webapi's pages on a real server, in a browser that logs in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.support.browser import chromium, new_page
+from tests.support.server import PASSWORD, USER, Server, eventually
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+def test_a_message_is_sent_from_the_page(shared: Server, browser: Browser) -> None:
+    with new_page(browser, USER, PASSWORD) as page:
+        page.goto(f"http://localhost:{shared.http}/webapi/")
+        page.get_by_role("link", name="Send", exact=True).click()
+        request = {"To": [{"Address": USER}], "Subject": "From a page", "Text": "ä"}
+        page.get_by_label("Request").fill(json.dumps(request))
+        page.get_by_role("button", name="Call").click()
+        expect(page.locator("#status")).to_have_text("200 OK")
+        answer = json.loads(page.locator("#content").inner_text())
+    assert answer["MessageID"].startswith("<")
+    eventually(lambda: shared.count() == 1)
+
+
+def test_pages_need_no_login(shared: Server) -> None:
+    with urlopen(f"http://localhost:{shared.http}/webapi/v0/openapi.json", timeout=20) as answer:
+        document = json.load(answer)
+    assert document["servers"] == [{"url": "/webapi/v0"}]
+    for path in document["paths"]:
+        address = f"http://localhost:{shared.http}{document['servers'][0]['url']}{path}"
+        with urlopen(address, timeout=20) as answer:
+            assert answer.headers.get_content_type() == "text/html"
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
