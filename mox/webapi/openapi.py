@@ -64,6 +64,7 @@ def _document(path: str) -> Object:
             "schemas": _schemas(),
             "responses": {
                 "Unauthorized": _text("The address or the password is wrong, or no login may be."),
+                "Forbidden": _text("A browser was told to call by a page of another site."),
                 "TooMany": _text("Too many failed logins, or requests, from this network."),
                 "Busy": _text("Not now, but after as many seconds as Retry-After says."),
             },
@@ -105,6 +106,7 @@ def _operation(method: Method) -> Object:
                 },
             },
             "401": {"$ref": "#/components/responses/Unauthorized"},
+            "403": {"$ref": "#/components/responses/Forbidden"},
             "429": {"$ref": "#/components/responses/TooMany"},
             "503": {"$ref": "#/components/responses/Busy"},
         },

@@ -41,3 +41,22 @@ def test_pages_need_no_login(shared: Server) -> None:
         with urlopen(address, timeout=20) as answer:
             assert answer.headers.get_content_type() == "text/html"
             assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_a_page_of_another_site_cannot_send(shared: Server, browser: Browser) -> None:
+    """Though the browser knows the password."""
+    address = f"http://localhost:{shared.http}/webapi/v0/SuppressionAdd"
+    field = '<input name="request" value="{&quot;EmailAddress&quot;:&quot;a@b.example&quot;}">'
+    form = f'<form method="post" action="{address}">{field}<button>Win</button></form>'
+    context = browser.new_context(http_credentials={"username": USER, "password": PASSWORD})
+    try:
+        page = context.new_page()
+        page.goto(address)
+        evil = "http://evil.example/"
+        page.route(evil, lambda route: route.fulfill(body=form, content_type="text/html"))
+        page.goto(evil)
+        with page.expect_response(address) as answer:
+            page.get_by_role("button", name="Win").click()
+        assert answer.value.status == 403
+    finally:
+        context.close()

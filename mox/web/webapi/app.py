@@ -14,6 +14,7 @@ from mox.web import answers
 from mox.web.webapi import pages
 from mox.web.webapi.call import Surroundings
 from mox.web.webapi.calling import HEADERS, Caller
+from mox.web.webapi.origins import is_of_another_site
 from mox.webapi.methods import METHODS, VERSION
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ _NOT_GET_OR_POST: Final = answers.plain(
     "405 - method not allowed - use get or post",
     [("Allow", "GET, POST"), *HEADERS],
 )
+_NOT_FOR_OTHERS: Final = answers.plain(
+    HTTPStatus.FORBIDDEN, "403 - forbidden - pages of other sites may not call", HEADERS
+)
 _NOT_FOUND: Final = answers.plain(HTTPStatus.NOT_FOUND, "404 page not found", HEADERS)
 
 
@@ -42,6 +46,8 @@ def make_app(services: Services) -> WSGIApplication:
         verb: str = environ["REQUEST_METHOD"]
         method = METHODS.get(path[len(_TOP) :]) if path.startswith(_TOP) else None
         if method is not None and verb == "POST":
+            if is_of_another_site(environ):
+                return _NOT_FOR_OTHERS(environ, start_response)
             return caller.answer(method, environ, start_response)
         if method is not None and verb != "GET":
             return _NOT_GET_OR_POST(environ, start_response)
