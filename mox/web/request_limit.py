@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+import gevent
+
 from mox import logfmt
 from mox.networks import IP, is_this_host, network_keys
 from mox.serving.windows import Sweeper, Window, count_of, counter_key, set_count
@@ -26,8 +28,20 @@ _LIMITS: Final = (
 )
 _WRITE_AFTER: Final = 16
 _WRITE_AFTER_S: Final = 0.5
+# Beyond this another process sits on the lock; then the oldest counts are given up.
+_MAX_BATCHES: Final = 100
 
 _log = logfmt.logger("http")
+
+
+class _Batch:
+    """Counts, by key, that are or will be written down."""
+
+    __slots__ = ("counts", "written")
+
+    def __init__(self) -> None:
+        self.counts: dict[bytes, int] = {}
+        self.written = False
 
 
 class RequestLimit:
@@ -37,7 +51,7 @@ class RequestLimit:
         self._ephemeral = ephemeral
         self._clock = clock
         self._sweeper = Sweeper()
-        self._unwritten: dict[bytes, int] = {}
+        self._batches = [_Batch()]  # the last one is still added to
         self._requests = 0
         self._written_at = clock()
 
@@ -54,18 +68,22 @@ class RequestLimit:
         ]
         if not self._is_within(self._ephemeral, counters):
             return False
+        counts = self._batches[-1].counts
         for key, _ in counters:
-            self._unwritten[key] = self._unwritten.get(key, 0) + 1
+            counts[key] = counts.get(key, 0) + 1
         self._requests += 1
         if self._requests >= _WRITE_AFTER or now >= self._written_at + _WRITE_AFTER_S:
-            self._write(self._ephemeral, now)
+            self._begin_batch(self._ephemeral, now)
         return True
 
     def _is_within(self, ephemeral: Ephemeral, counters: list[tuple[bytes, int]]) -> bool:
-        unwritten = self._unwritten
+        unwritten = [batch.counts for batch in self._batches if not batch.written]
 
         def within(txn: lmdb.Transaction) -> bool:
-            return all(count_of(txn, k) + unwritten.get(k, 0) < limit for k, limit in counters)
+            return all(
+                count_of(txn, key) + sum(counts.get(key, 0) for counts in unwritten) < limit
+                for key, limit in counters
+            )
 
         try:
             return ephemeral.read(within)
@@ -73,17 +91,24 @@ class RequestLimit:
             _log.error("limit not checked, letting through", err=e)
             return True
 
-    def _write(self, ephemeral: Ephemeral, now: float) -> None:
-        counts, self._unwritten = self._unwritten, {}
+    def _begin_batch(self, ephemeral: Ephemeral, now: float) -> None:
+        """Have the counts so far written down, beside the requests."""
+        batch = self._batches[-1]
+        waiting = [batch for batch in self._batches if not batch.written]
+        self._batches = [*waiting[-_MAX_BATCHES:], _Batch()]
         self._requests, self._written_at = 0, now
+        gevent.spawn(self._write, ephemeral, batch, now)
 
+    def _write(self, ephemeral: Ephemeral, batch: _Batch, now: float) -> None:
         def add(txn: lmdb.Transaction) -> None:
             for windows in _LIMITS:
                 self._sweeper.sweep(txn, _KIND, windows[0], now)
-            for key, count in counts.items():
+            for key, count in batch.counts.items():
                 set_count(txn, key, count_of(txn, key) + count)
 
         try:
-            ephemeral.post(add)
+            ephemeral.write(add)
         except EphemeralError as e:
             _log.error("limit not counted", err=e)
+        # Counted twice for a moment, rather than not at all.
+        batch.written = True

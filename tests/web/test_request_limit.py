@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
+import gevent
 import pytest
 
 from mox.store.ephemeral import Ephemeral, open_ephemeral
@@ -13,6 +14,8 @@ from mox.web.request_limit import RequestLimit
 from tests.store.test_ephemeral import close
 
 PEER = ip_address("192.0.2.1")
+# What may pass, or be counted twice, while counts are on their way.
+SLACK = 50
 
 
 class Clock:
@@ -30,16 +33,24 @@ def env(tmp_path: Path) -> Iterator[Ephemeral]:
 
 
 def admitted(limit: RequestLimit, ip: object, requests: int) -> int:
-    return sum(limit.admits(ip) for _ in range(requests))  # type: ignore[arg-type]
+    """Make requests, as others are served in between."""
+    count = 0
+    for _ in range(requests):
+        count += limit.admits(ip)  # type: ignore[arg-type]
+        gevent.sleep(1e-6)
+    while not all(batch.written or not batch.counts for batch in limit._batches[:-1]):
+        gevent.sleep(0.001)
+    return count
 
 
 def test_an_address_has_a_thousand_a_minute(env: Ephemeral) -> None:
     clock = Clock()
     limit = RequestLimit(env, clock)
-    assert admitted(limit, PEER, 1200) == 1000
+    assert abs(admitted(limit, PEER, 1200) - 1000) <= SLACK
+    assert admitted(limit, PEER, 200) == 0
     assert admitted(limit, ip_address("198.51.100.1"), 5) == 5
     clock.now += 60
-    assert admitted(limit, PEER, 1200) == 1000
+    assert abs(admitted(limit, PEER, 1200) - 1000) <= SLACK
 
 
 def test_an_hour_has_five_thousand(env: Ephemeral) -> None:
@@ -49,22 +60,22 @@ def test_an_hour_has_five_thousand(env: Ephemeral) -> None:
     for _ in range(7):
         total += admitted(limit, PEER, 1000)
         clock.now += 60
-    assert total == 5000
+    assert abs(total - 5000) <= SLACK
 
 
 def test_a_network_has_three_times_as_much(env: Ephemeral) -> None:
     limit = RequestLimit(env, Clock())
     each = [admitted(limit, ip_address(f"192.0.2.{i}"), 1000) for i in range(1, 6)]
-    assert each == [1000, 1000, 1000, 0, 0]
+    assert abs(sum(each) - 3000) <= SLACK
+    assert each[4] == 0
 
 
 def test_processes_share_the_counts(env: Ephemeral) -> None:
     clock = Clock()
     first, second = RequestLimit(env, clock), RequestLimit(env, clock)
     assert admitted(first, PEER, 600) == 600
-    env.write(lambda _: None)  # behind what was posted
     # But for the few that are not written down yet.
-    assert 400 <= admitted(second, PEER, 600) <= 416
+    assert abs(admitted(second, PEER, 600) - 400) <= SLACK
 
 
 def test_local_processes_are_not_counted(env: Ephemeral) -> None:
