@@ -30,6 +30,11 @@ def decoded_pieces(data: bytes | mmap, part: Part, *, wire: bool) -> Iterator[by
     return _plain(data, start, end, wire=wire)
 
 
+def whole_pieces(data: bytes | mmap, *, wire: bool) -> Iterator[bytes]:
+    """Yield a whole message in wire form."""
+    return _plain(data, 0, len(data), wire=wire)
+
+
 def decoded_size(data: bytes | mmap, part: Part, *, wire: bool) -> int:
     """Return how many octets the content of a leaf part has, without decoding base64."""
     if part.encoding == "BASE64":

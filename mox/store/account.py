@@ -162,6 +162,11 @@ class Account:
         """The file of a message below the mailbox's directory; None when there is none."""
         return self._reader.path(mailbox_id, uid)
 
+    def last_email_id(self) -> int:
+        """The highest email id that a message of the account ever had."""
+        last: int = self._reader.state().email_id
+        return last
+
     def history(self, mailbox_id: MailboxId | None) -> History:
         """Questions about earlier mail, for messages that would go to this mailbox."""
         return History(self.store.dbs, self.id, mailbox_id)

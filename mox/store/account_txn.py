@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterable
 
 from mox.junk.mailboxflags import JUNK_KEYWORD, NOT_JUNK_KEYWORD, MailboxFlags, Mark
-from mox.store import history_txn, maildir, records, words
+from mox.store import history_txn, maildir, places, records, words
 from mox.store.committer import WriteTxn
 from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.model import (
     FLAG_MASK,
+    M_EMAIL_ID,
     M_FLAGS,
     M_KEYWORDS,
     M_SIZE,
@@ -79,6 +80,7 @@ class MailboxTxn:
         """Put a new record and count it."""
         write = self.account.write
         write.txn.put(self.key, records.pack_message(message), db=write.dbs.message)
+        places.put(write, self.account.id, self.id, message)
         self._count(message, 1)
         if message[M_KEYWORDS]:
             self._train_later(message[0], 0, message[M_KEYWORDS])
@@ -87,6 +89,9 @@ class MailboxTxn:
         txn, db = self.account.write.txn, self.account.write.dbs.message
         txn.delete(self.key, records.pack_message(old), db=db)
         txn.put(self.key, records.pack_message(new), db=db)
+        if old[M_EMAIL_ID] != new[M_EMAIL_ID]:
+            places.delete(self.account.write, self.account.id, self.id, old)
+            places.put(self.account.write, self.account.id, self.id, new)
         if (old[M_FLAGS] ^ new[M_FLAGS]) & (_SEEN | _DELETED):
             self._count_flags(old, -1)
             self._count_flags(new, 1)
@@ -101,6 +106,7 @@ class MailboxTxn:
         if message[M_FLAGS] & HAS_ORIGIN:
             history_txn.remove(self, message)
         write.txn.delete(self.key, records.pack_message(message), db=dbs.message)
+        places.delete(write, self.account.id, self.id, message)
         key = KEY_AMU.pack(self.account.id, self.id, message[0])
         for db in (dbs.file, dbs.overview, dbs.mirror):
             write.txn.delete(key, db=db)

@@ -48,6 +48,7 @@ DATABASES = {
     "vanished": "a m q → uid ranges",
     "touched": "u64 → accounts changed by that commit",
     "intent": "a m → records.Intent: a directory operation that a crash may have cut short",
+    "place": "a e m u → empty: where messages with this email id are; a → empty when complete",
     "queue": "message id u64 → outgoing record",
     "queue_due": "hash of a flow, next attempt u64, id → id of the submission u64, flow",
     "queue_file": "file name, id → empty",
@@ -108,6 +109,7 @@ class Databases:
     mirror: lmdb._Database
     origin: lmdb._Database
     overview: lmdb._Database
+    place: lmdb._Database
     queue: lmdb._Database
     queue_due: lmdb._Database
     queue_file: lmdb._Database

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import gevent
 
-from mox.store import history_txn, maildir, records
+from mox.store import history_txn, maildir, places, records
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import Committer, WriteTxn
 from mox.store.durable import fsync_directory, space_error
@@ -319,6 +319,7 @@ def remove_mailbox(account: AccountTxn, mailbox_id: MailboxId) -> None:
         message = mailbox.get(KEY_AMU.unpack(key)[2])
         if message is not None:
             history_txn.remove(mailbox, message)
+    places.delete_all(write, account.id, mailbox_id)
     write.txn.delete(mailbox.key, db=dbs.message)
     for key, _ in list(range_items(write.txn, dbs.trained, mailbox.key)):
         write.put(dbs.training, key, b"")  # to be untrained

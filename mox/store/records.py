@@ -20,6 +20,7 @@ KEY_AM: Final = struct.Struct(">II")
 KEY_AMU: Final = struct.Struct(">III")
 KEY_AQ: Final = struct.Struct(">IQ")
 KEY_AE: Final = struct.Struct(">IQ")
+KEY_AEMU: Final = struct.Struct(">IQII")
 KEY_AMQ: Final = struct.Struct(">IIQ")
 KEY_SEQ: Final = struct.Struct(">Q")
 

@@ -13,7 +13,7 @@ import msgspec
 from gevent.pool import Group
 
 from mox import logfmt
-from mox.store import maildir, records, writing
+from mox.store import maildir, places, records, writing
 from mox.store.account import Account
 from mox.store.account_txn import AccountTxn
 from mox.store.bells import Bells
@@ -175,6 +175,7 @@ class Store:
             mailbox_id = add_mailbox(account, mailbox_name)
             if use:
                 account.mailbox(mailbox_id).set_record(special_use=(use,))
+        places.mark_complete(write, account_id)
         account.save()
 
     # ---- changes

@@ -1,4 +1,4 @@
-"""Names of fields in JSON: `msg_id` here is `MsgID` there."""
+"""Names in JSON: of fields, where `msg_id` here is `MsgID` there, and of the inbox."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def json_name(name: str) -> str:
     """
     words = name.rstrip("_").split("_")
     return "".join(word.upper() if word in _UPPER else word.capitalize() for word in words)
+
+
+def mailbox_name(name: str) -> str:
+    """Return the name of a mailbox as it is shown: the inbox is `Inbox`."""
+    return "Inbox" if name == "INBOX" else name

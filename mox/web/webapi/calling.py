@@ -17,7 +17,7 @@ from mox.store.errors import StoreError
 from mox.store.idempotency import Answer
 from mox.web.access import Access, Login, Refused, refuse
 from mox.web.request import Request, request_of
-from mox.web.webapi import sending
+from mox.web.webapi import messaging, sending, suppressing
 from mox.web.webapi.call import Call, Octets, Surroundings
 from mox.web.webapi.errors import CallError, of_store
 from mox.web.webapi.forms import read_request
@@ -69,6 +69,17 @@ def _bind(type_: type[R], function: Callable[[Call, R], Result]) -> Callable[[Ca
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Call, bytes], Result]]] = {
     "Send": _bind(types.SendRequest, sending.send),
+    "SuppressionList": _bind(types.SuppressionListRequest, suppressing.list_all),
+    "SuppressionAdd": _bind(types.SuppressionAddRequest, suppressing.add),
+    "SuppressionRemove": _bind(types.SuppressionRemoveRequest, suppressing.remove),
+    "SuppressionPresent": _bind(types.SuppressionPresentRequest, suppressing.present),
+    "MessageGet": _bind(types.MessageGetRequest, messaging.get),
+    "MessageRawGet": _bind(types.MessageRawGetRequest, messaging.raw_get),
+    "MessagePartGet": _bind(types.MessagePartGetRequest, messaging.part_get),
+    "MessageDelete": _bind(types.MessageDeleteRequest, messaging.delete),
+    "MessageFlagsAdd": _bind(types.MessageFlagsAddRequest, messaging.add_flags),
+    "MessageFlagsRemove": _bind(types.MessageFlagsRemoveRequest, messaging.remove_flags),
+    "MessageMove": _bind(types.MessageMoveRequest, messaging.move),
 }
 
 
