@@ -15,12 +15,13 @@ def plain(
 ) -> WSGIApplication:
     """An application that says `text` to everything."""
     body = f"{text}\n".encode()
-    all_headers = [
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Content-Length", str(len(body))),
-        *headers,
-    ]
+    fields = {
+        "Content-Type": "text/plain; charset=utf-8",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Length": str(len(body)),
+        **dict(headers),
+    }
+    all_headers = [*fields.items()]
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response(f"{status.value} {status.phrase}", all_headers)

@@ -80,7 +80,7 @@ class UrlencodedForm:
 class MultipartForm:
     """The form with files, by the names of their fields. Files must not change meanwhile.
 
-    Raises OSError for a file that cannot be read, UserError for a name that no header can hold.
+    Raises OSError for a file that cannot be read, UserError for a name that cannot be sent.
     """
 
     def __init__(self, request: bytes, files: Mapping[str, Sequence[Upload]]) -> None:
@@ -96,6 +96,8 @@ class MultipartForm:
         ]
 
     def _file_head(self, name: str, file: Upload) -> bytes:
+        if not file.filename:  # servers take it for a field in which no file was chosen
+            raise UserError("a file that is uploaded needs a name")
         lines = [
             f"\r\n--{self._boundary}",
             f'Content-Disposition: form-data; name="{name}"; filename="{_quoted(file.filename)}"',

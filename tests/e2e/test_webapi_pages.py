@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from email import message_from_bytes
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
@@ -30,6 +32,31 @@ def test_a_message_is_sent_from_the_page(shared: Server, browser: Browser) -> No
         answer = json.loads(page.locator("#content").inner_text())
     assert answer["MessageID"].startswith("<")
     eventually(lambda: shared.count() == 1)
+
+
+def test_the_form_works_without_scripts(shared: Server, browser: Browser, tmp_path: Path) -> None:
+    """And what was not chosen is not attached."""
+    (tmp_path / "ß.txt").write_text("hello")
+    login = {"username": USER, "password": PASSWORD}
+    context = browser.new_context(http_credentials=login, java_script_enabled=False)
+    try:
+        page = context.new_page()
+        page.goto(f"http://localhost:{shared.http}/webapi/v0/Send")
+        request = {"To": [{"Address": USER}], "Text": "x"}
+        page.get_by_label("Request").fill(json.dumps(request))
+        page.get_by_label("inlinefile").set_input_files(tmp_path / "ß.txt")
+        page.get_by_role("button", name="Call").click()
+        expect(page.get_by_text('"MessageID"')).to_be_visible()
+    finally:
+        context.close()
+    eventually(lambda: shared.count() == 1)
+    client = shared.imap_client()
+    client.select("INBOX")
+    [(_, raw), *_] = client.fetch("1", "(BODY.PEEK[])")[1]
+    client.logout()
+    parts = [part for part in message_from_bytes(raw).walk() if not part.is_multipart()]
+    assert [part.get_content_disposition() for part in parts] == [None, "inline"]
+    assert parts[1].get_payload(decode=True) == b"hello"
 
 
 def test_pages_need_no_login(shared: Server) -> None:

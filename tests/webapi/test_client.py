@@ -137,6 +137,8 @@ def test_a_file_that_changes_is_not_sent(fake: FakeServer, client: Client, tmp_p
         client.send(SendRequest(to=TO, text="x"), attached=[Upload(b"", "a\r\nX: y")])
     with pytest.raises(UserError, match="control characters"):
         client.send(SendRequest(to=TO, text="x"), attached=[Upload(b"", "a", content_id="<\n>")])
+    with pytest.raises(UserError, match="needs a name"):
+        client.send(SendRequest(to=TO, text="x"), attached=[Upload(b"x")])
     assert fake.calls == []
 
 

@@ -149,14 +149,15 @@ class _Form:
 
     def _begin(self, segment: MultipartSegment) -> None:
         self._segment = segment
-        is_request = segment.name == "request" and segment.filename is None
+        is_request = segment.name == "request" and not segment.filename
         # Of fields with the same name the first counts.
         self._fields = [] if is_request and not self.request else None
 
     @property
     def _is_file(self) -> bool:
+        """Without a name it is what a browser sends when no file was chosen."""
         segment = self._segment
-        return segment is not None and segment.filename is not None and segment.name in FILE_FIELDS
+        return segment is not None and bool(segment.filename) and segment.name in FILE_FIELDS
 
     def _end(self) -> None:
         segment = self._segment
