@@ -178,7 +178,7 @@ def test_a_message_arrives_as_it_was_composed(webapi: Webapi, server: Server) ->
     assert message["Subject"] == "composed héllo wörld"
     assert message["Date"].datetime.isoformat() == "2024-05-06T07:08:09+02:00"
     assert message.get_all("X-Order") == ["42", "43"]
-    assert message.get_content() == "hello\n"
+    assert message.get_content() == "hello\r\n"
     trace = str(message.get_all("Received")[-1])
     assert trace.startswith("from localhost by localhost id ")
     assert " for " not in trace
