@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import secrets
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.support.server import PASSWORD, USER
+from tests.support.server import PASSWORD, USER, Server, eventually
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -92,6 +94,18 @@ class Webapi:
         """Call Send with a multipart form."""
         body, content_type = multipart(request, uploads)
         return self.post("Send", body, content_type, headers)
+
+
+def webapi_of(server: Server, user: str = USER) -> Webapi:
+    """Wait until a server that was started takes calls."""
+
+    def is_up() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.http), 1):
+            return True
+        return False
+
+    eventually(is_up)
+    return Webapi(server.http, user)
 
 
 def multipart(request: object, uploads: Sequence[Upload]) -> tuple[bytes, str]:

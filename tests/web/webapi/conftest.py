@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.server import Server
-from tests.web.webapi.calls import Webapi
+from tests.web.webapi.calls import Webapi, webapi_of
 
 FROM_ID_USER = "mox+tx@localhost"
 
@@ -30,9 +30,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def webapi(server: Server) -> Webapi:
-    return Webapi(server.http)
+    return webapi_of(server)
 
 
 @pytest.fixture
 def from_id_webapi(server: Server) -> Webapi:
-    return Webapi(server.http, FROM_ID_USER)
+    return webapi_of(server, FROM_ID_USER)

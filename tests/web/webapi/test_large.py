@@ -1,0 +1,93 @@
+"""Large files, many at once, and the limit on a message's size."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mox.message import parse
+from mox.message.piecewise import decoded_pieces
+from tests.support.server import Server, eventually
+from tests.web.webapi.calls import Upload, Webapi, multipart
+
+pytestmark = pytest.mark.e2e
+
+LARGE = 25 << 20
+FEW = 10 << 20
+REQUEST = {"To": [{"Address": "x@large.example"}], "Text": "x"}
+
+
+def in_a_week() -> str:
+    return (datetime.now(UTC) + timedelta(days=7)).isoformat()
+
+
+def resident(pid: int, field: str = "VmRSS") -> int:
+    """Octets of memory, now or (VmHWM) at most since `forget_peak`."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition(f"{field}:")[2].split()[0]) << 10
+
+
+def forget_peak(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def test_a_file_of_25_mb_is_never_in_memory(webapi: Webapi, server: Server) -> None:
+    # Once, for what is loaded and kept at the first use.
+    for _ in range(8):
+        webapi.upload(REQUEST, [Upload("attachedfile", os.urandom(1 << 20))])
+    workers = server.workers("web")
+    assert workers
+    before = {pid: resident(pid) for pid in workers}
+    for pid in workers:
+        forget_peak(pid)
+    content = os.urandom(LARGE)
+    request = {**REQUEST, "Subject": "25 MB", "FutureRelease": in_a_week()}
+    answer = webapi.upload(request, [Upload("attachedfile", content)])
+    assert answer.status == 200, answer.body
+    grown = {pid: resident(pid, "VmHWM") - before[pid] for pid in workers}
+    assert max(grown.values()) < FEW, grown
+    largest = max((server.directory / "queue").iterdir(), key=lambda path: path.stat().st_size)
+    data = largest.read_bytes()
+    attached = parse(data, wire=False).children[1]
+    digest = hashlib.sha256()
+    for piece in decoded_pieces(data, attached, wire=False):
+        digest.update(piece)
+    assert digest.digest() == hashlib.sha256(content).digest()
+    id_ = str(answer.json["Submissions"][0]["QueueMsgID"])
+    server.run("queue", "drop", "-ids", id_)
+
+
+def test_a_message_over_the_limit_is_refused_while_it_comes(webapi: Webapi) -> None:
+    # Base64 makes four octets of three: over the limit of 100 MB, and before that the file's own.
+    for size in (80 << 20, 101 << 20):
+        answer = webapi.upload(REQUEST, [Upload("attachedfile", bytes(size))])
+        assert answer.json == {"Code": "messageTooLarge", "Message": "message too large"}
+
+
+def test_many_clients_with_one_key_send_one_message(webapi: Webapi, server: Server) -> None:
+    request = {**REQUEST, "Subject": "many at once", "FutureRelease": in_a_week()}
+    count = 24
+
+    def send(number: int) -> bytes:
+        return webapi.call("Send", request, Idempotency_Key="many-at-once").body
+
+    with ThreadPoolExecutor(count) as pool:
+        answers = set(pool.map(send, range(count)))
+    assert len(answers) == 1
+    (answer,) = answers
+    assert answer.startswith(b'{"MessageID":"<')
+    listed = server.run("queue", "list", "-to", "x@large.example").stdout
+    assert listed.count("x@large.example") == 1, listed
+    server.run("queue", "drop", "-to", "x@large.example")
+
+
+def test_files_that_nobody_sends_are_gone(webapi: Webapi, server: Server) -> None:
+    body, content_type = multipart(REQUEST, [Upload("attachedfile", bytes(3 << 20))])
+    answer = webapi.post("Send", body[:-40], content_type)
+    assert answer.code == "protocol"
+    eventually(lambda: not any((server.directory / "tmp").iterdir()))
