@@ -29,6 +29,7 @@ setup(
         "gevent>=26.9",
         "google-re2>=1.1.20251105",
         "gunicorn>=27",
+        "h11>=0.16",
         "idna>=3.20",
         "lmdb>=3.0",
         "msgspec>=0.22",

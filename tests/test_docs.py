@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import mox.cli
@@ -19,6 +20,7 @@ from mox.config.dynamic import Dynamic
 from mox.config.schema import StructSpec, Type, spec_of
 from mox.config.static import Static
 from mox.config.submit import SubmitConfig
+from mox.webapi.hooks import Incoming, IncomingMeta, Outgoing
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -105,8 +107,12 @@ def test_check_of_commands_notices(line: str) -> None:
 
 
 def field_names() -> set[str]:
-    """All names of fields in the configuration files, and dotted paths of them."""
-    names: set[str] = set()
+    """All names of fields in the configuration files and in webhooks, and dotted paths of them."""
+    names: set[str] = {
+        f"{path}{field.encode_name}"
+        for path, payload in (("", Outgoing), ("", Incoming), ("Meta.", IncomingMeta))
+        for field in msgspec.structs.fields(payload)
+    }
 
     def walk(spec: StructSpec, path: tuple[str, ...]) -> None:
         for field in spec.fields:

@@ -25,6 +25,7 @@ MODULES = (
     "mox.cli.queueholds",
     "mox.cli.queueretired",
     "mox.cli.queuesuppress",
+    "mox.cli.queuewebhook",
     "mox.cli.sendmail",
     "mox.cli.webapi",
     "mox.cli.junk",

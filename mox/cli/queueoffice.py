@@ -60,17 +60,13 @@ def live_flags(parser: argparse.ArgumentParser) -> None:
     """Add flags that choose among queued messages."""
     _shared_flags(parser)
     parser.add_argument("-hold", type=_yes_no, metavar="true|false", help="held or not")
-    parser.add_argument(
-        "-nextattempt", type=_bound, metavar="bound", help="as -submitted, for the next attempt"
-    )
+    next_attempt_flag(parser)
 
 
 def retired_flags(parser: argparse.ArgumentParser) -> None:
     """Add flags that choose among retired messages."""
     _shared_flags(parser)
-    parser.add_argument(
-        "-lastactivity", type=_bound, metavar="bound", help="as -submitted, for the last activity"
-    )
+    last_activity_flag(parser)
     parser.add_argument("-result", choices=("success", "failure"), help="how it ended")
 
 
@@ -79,21 +75,38 @@ def sort_flags(parser: argparse.ArgumentParser, *fields: str) -> None:
     parser.add_argument("-asc", action="store_true", help="earliest first, instead of latest")
 
 
-def _shared_flags(parser: argparse.ArgumentParser) -> None:
+def next_attempt_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-nextattempt", type=_bound, metavar="bound", help="as -submitted, for the next attempt"
+    )
+
+
+def last_activity_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-lastactivity", type=_bound, metavar="bound", help="as -submitted, for the last activity"
+    )
+
+
+def choice_flags(parser: argparse.ArgumentParser) -> None:
+    """Add flags that choose among all that is queued, messages and webhooks."""
     parser.add_argument("-ids", type=_ids, default=(), metavar="ids", help="as listed: 1,2,3")
     parser.add_argument("-n", type=_count, default=0, metavar="max", help="at most so many")
     parser.add_argument("-account", default="", help="of this account")
-    parser.add_argument(
-        "-from", dest="sender", default="", metavar="text", help="part of the sender's address"
-    )
-    parser.add_argument(
-        "-to", dest="recipient", default="", metavar="text", help="part of the recipient's address"
-    )
     parser.add_argument(
         "-submitted",
         type=_bound,
         metavar="bound",
         help='"<" or ">" and a time from now on: "<-1h" is more than an hour ago, ">now" later',
+    )
+
+
+def _shared_flags(parser: argparse.ArgumentParser) -> None:
+    choice_flags(parser)
+    parser.add_argument(
+        "-from", dest="sender", default="", metavar="text", help="part of the sender's address"
+    )
+    parser.add_argument(
+        "-to", dest="recipient", default="", metavar="text", help="part of the recipient's address"
     )
     parser.add_argument("-transport", help='of this transport; "" of none')
 
@@ -192,3 +205,8 @@ def shown(path: Path) -> str:
 def second(when: float) -> str:
     """Return a time to the second, as 2026-11-23T12:58:56Z."""
     return datetime.fromtimestamp(int(when), UTC).isoformat().replace("+00:00", "Z")
+
+
+def json_time(when: float) -> str:
+    """Return a time as programs of the web API know it, as 2026-11-23T12:58:56.123456Z."""
+    return datetime.fromtimestamp(when, UTC).isoformat().replace("+00:00", "Z")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mox.cli import queueoffice
 from mox.cli.command import Command
-from mox.cli.queueoffice import filter_of, opened_store, order_of
+from mox.cli.queueoffice import filter_of, json_time, opened_store, order_of
 from mox.errors import UserError
 from mox.logfmt import go_duration, quote
 
@@ -65,7 +64,7 @@ def _object(msg: RetiredMessage) -> dict[str, object]:
     return {
         "ID": msg.id,
         "BaseID": msg.base_id,
-        "Queued": _time(msg.queued),
+        "Queued": json_time(msg.queued),
         "SenderAccount": msg.sender_account,
         "SenderLocalpart": msg.sender.localpart,
         "SenderDomainStr": msg.sender.domain,
@@ -76,7 +75,7 @@ def _object(msg: RetiredMessage) -> dict[str, object]:
         "Attempts": msg.attempts,
         "MaxAttempts": msg.max_attempts,
         "DialedIPs": msg.dialed_ips or None,
-        "LastAttempt": _time(msg.last_attempt) if msg.last_attempt else None,
+        "LastAttempt": json_time(msg.last_attempt) if msg.last_attempt else None,
         "Results": [_result(one) for one in msg.results],
         "Has8bit": msg.has_8bit,
         "SMTPUTF8": msg.smtputf8,
@@ -89,16 +88,16 @@ def _object(msg: RetiredMessage) -> dict[str, object]:
         "RequireTLS": msg.require_tls,
         "FutureReleaseRequest": msg.future_release,
         "Extra": msg.extra or None,
-        "LastActivity": _time(msg.last_activity),
+        "LastActivity": json_time(msg.last_activity),
         "RecipientAddress": str(msg.recipient.path()),
         "Success": msg.success,
-        "KeepUntil": _time(msg.keep_until),
+        "KeepUntil": json_time(msg.keep_until),
     }
 
 
 def _result(result: AttemptResult) -> dict[str, object]:
     return {
-        "Start": _time(result.start),
+        "Start": json_time(result.start),
         "Duration": round(result.duration_s * 1e9),
         "Success": result.success,
         "Code": result.code,
@@ -110,10 +109,6 @@ def _result(result: AttemptResult) -> dict[str, object]:
 def _domain(address: QueueAddress) -> dict[str, object]:
     different = address.unicode if address.unicode != address.ascii else ""
     return {"IP": address.ip, "Domain": {"ASCII": address.ascii, "Unicode": different}}
-
-
-def _time(when: float) -> str:
-    return datetime.fromtimestamp(when, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _configure_list(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from mox.config.account import Account, JunkFilter
+from mox.config.account import Account, IncomingWebhook, JunkFilter, OutgoingWebhook
 from mox.config.check_transport import check_routes
 from mox.config.destination import Destination, Ruleset
 from mox.config.names import (
@@ -16,17 +16,9 @@ from mox.config.names import (
 )
 from mox.config.report import Scope
 from mox.config.static import Static
+from mox.webapi.hooks import Event
 
-WEBHOOK_EVENTS = (
-    "delivered",
-    "suppressed",
-    "delayed",
-    "failed",
-    "relayed",
-    "expanded",
-    "canceled",
-    "unrecognized",
-)
+WEBHOOK_EVENTS = tuple(event.value for event in Event)
 
 
 def check_account(name: str, account: Account, static: Static, scope: Scope) -> None:
@@ -99,13 +91,19 @@ def _check_junk_filter(junk_filter: JunkFilter, scope: Scope) -> None:
 def _check_webhooks(account: Account, scope: Scope) -> None:
     if account.outgoing_webhook is not None:
         at = scope.at("OutgoingWebhook")
-        check_http_url(at, account.outgoing_webhook.url, "URL")
+        _check_call(at, account.outgoing_webhook)
         for index, event in enumerate(account.outgoing_webhook.events):
             if event not in WEBHOOK_EVENTS:
                 known = ", ".join(WEBHOOK_EVENTS)
                 at.error(f"unknown event {event!r}: one of {known}", "Events", index)
     if account.incoming_webhook is not None:
-        check_http_url(scope.at("IncomingWebhook"), account.incoming_webhook.url, "URL")
+        _check_call(scope.at("IncomingWebhook"), account.incoming_webhook)
+
+
+def _check_call(scope: Scope, webhook: OutgoingWebhook | IncomingWebhook) -> None:
+    check_http_url(scope, webhook.url, "URL")
+    if not webhook.authorization.isprintable():
+        scope.error("must not have control characters", "Authorization")
 
 
 def check_http_url(scope: Scope, text: str, field: str) -> None:
@@ -115,6 +113,7 @@ def check_http_url(scope: Scope, text: str, field: str) -> None:
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname)
         # Reading the port checks it.
         is_good = is_good and (parts.port is None or parts.port > 0)
+        is_good = is_good and text.isprintable() and " " not in text
     except ValueError:
         is_good = False
     if not is_good:

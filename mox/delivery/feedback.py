@@ -1,27 +1,29 @@
 """Notifications of other servers about mail of ours: matched with what was sent, and remembered.
 
-A message to an address with the unique id of an envelope sender is about that message. Other
-notifications name an envelope id or the Message-ID of the message, and the recipient. Only the
-account that sent a message can be told about it.
+A message to an address with the unique id of an envelope sender is about that message, and the
+application that sent it is called. Other notifications name an envelope id or the Message-ID of the
+message, and the recipient. Only the account that sent a message can be told about it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from mox.address import Address, AddressError, Domain, parse_address
 from mox.config.lookup import ToAccount
+from mox.delivery import webhooks
 from mox.delivery.headers import Headers
 from mox.message import parse
 from mox.message.dsn import Action
-from mox.message.dsnreading import DsnError, Report, ReportedRecipient, read_dsn
+from mox.message.dsnreading import DsnError, NotADsn, Report, ReportedRecipient, read_dsn
 from mox.message.fields import Data
 from mox.message.transfer import part_octets
 from mox.store import retired_references
-from mox.store.outgoing import Outgoing
+from mox.store.outgoing import Feedback, Outgoing
 from mox.store.outgoing_records import AttemptResult, QueueId, RetiredMessage
+from mox.webapi.hooks import Event
 
 if TYPE_CHECKING:
     from mox.config import Config
@@ -45,41 +47,51 @@ class _Notification:
 
 
 @dataclass(frozen=True, slots=True)
-class _Note:
-    """What is remembered of a message. `failed`: it did not arrive."""
+class Told:
+    """What a message says about messages that one of its recipients sent.
 
-    id: QueueId
-    result: AttemptResult
-    failed: bool = False
+    `is_answer`: it came to the unique address of one, so it is about that and nothing else.
+    """
+
+    notes: tuple[Feedback, ...] = ()
+    is_answer: bool = False
 
 
-def take_note(
+def what_is_told(
     store: Store,
     config: Config,
     headers: Headers,
     spool: Spool,
-    accepted: Sequence[Recipient],
+    recipients: Sequence[Recipient],
     now: float,
     *,
     has_sender: bool,
-) -> None:
-    """Remember what a message that was delivered to `accepted` says about messages of theirs."""
+) -> list[Told]:
+    """Return what a message tells each of `recipients` about messages of theirs."""
+    found: list[Told] = []
     outgoing = Outgoing(store)
     is_report = headers.first(b"content-type").strip().lower().startswith(_REPORT)
-    notification: _Notification | str | None = None
-    for recipient in accepted:
+    notification: _Notification | DsnError | None = None
+    for recipient in recipients:
         if not isinstance(recipient.to, ToAccount):
+            found.append(Told())
             continue
         account = recipient.to.account
         own = _by_from_id(outgoing, config, recipient, account)
         # RFC 3461 §6.1: notifications have the null reverse-path. (One with a unique id is let
         # off that: nobody else knows the id.)
         if own is None and (has_sender or not is_report):
+            found.append(Told())
             continue
         if is_report and notification is None:
             notification = _read(store, spool)
-        for note in _notes(outgoing, account, own, notification, now):
-            outgoing.note_feedback(note.id, note.result, now, failed=note.failed)
+        if own is not None:
+            found.append(Told((_answer(config, own, notification, now),), is_answer=True))
+        elif isinstance(notification, _Notification):
+            found.append(Told(tuple(_notes(outgoing, account, notification, now))))
+        else:
+            found.append(Told())
+    return found
 
 
 def _by_from_id(
@@ -96,14 +108,14 @@ def _by_from_id(
     return None
 
 
-def _read(store: Store, spool: Spool) -> _Notification | str:
+def _read(store: Store, spool: Spool) -> _Notification | DsnError:
     """Return the notification, or why it is none."""
     stored = spool.stored()
     try:
         # Parsing a large one would hold up others.
         return store.pool.apply(_parse, (stored,)) if spool.is_large else _parse(stored)
     except DsnError as e:
-        return f"parsing incoming dsn: {e}"[:_MAX_CHARS]
+        return e
 
 
 def _parse(stored: Data) -> _Notification:
@@ -116,36 +128,59 @@ def _parse(stored: Data) -> _Notification:
     return _Notification(report, message_id)
 
 
-def _notes(
-    outgoing: Outgoing,
-    account: str,
-    own: RetiredMessage | None,
-    notification: _Notification | str | None,
+def _answer(
+    config: Config,
+    own: RetiredMessage,
+    notification: _Notification | DsnError | None,
     now: float,
-) -> Iterator[_Note]:
-    if not isinstance(notification, _Notification):
-        if own is not None:
-            error = notification or "incoming message not a dsn"
-            yield _Note(own.id, AttemptResult(now, error=error))
-        return
-    recipients = notification.report.recipients
-    if own is None:
-        for told in recipients:
-            for id in _named(outgoing, account, notification, told):
-                yield _note(id, told, now)
-    elif len(recipients) == 1:
-        yield _note(own.id, recipients[0], now)
-    else:
+) -> Feedback:
+    """Return what came back to the unique address of a message."""
+    if isinstance(notification, _Notification):
+        recipients = notification.report.recipients
+        if len(recipients) == 1:
+            return _with_call(config, own, recipients[0], now)
         error = f"incoming dsn has {len(recipients)} recipients, expecting 1"
-        yield _Note(own.id, AttemptResult(now, error=error))
+        is_dsn = True
+    elif notification is None or isinstance(notification, NotADsn):
+        error, is_dsn = "incoming message not a dsn", False
+    else:
+        error, is_dsn = f"parsing incoming dsn: {notification}"[:_MAX_CHARS], True
+    reason = error if is_dsn else ""
+    call = webhooks.about_sent(config, own, Event.UNRECOGNIZED, now, error=reason, is_dsn=is_dsn)
+    return Feedback(own.id, AttemptResult(now, error=error), hook=call)
 
 
-def _note(id: QueueId, told: ReportedRecipient, now: float) -> _Note:
+def _with_call(
+    config: Config, own: RetiredMessage, told: ReportedRecipient, now: float
+) -> Feedback:
+    note = _note(own.id, told, now)
+    call = webhooks.about_sent(
+        config,
+        own,
+        Event(told.action.value),
+        now,
+        code=note.result.code,
+        secode=note.result.secode,
+        error="" if note.result.success else told.diagnostic[:_MAX_CHARS],
+        is_dsn=True,
+    )
+    return replace(note, hook=call)
+
+
+def _notes(
+    outgoing: Outgoing, account: str, notification: _Notification, now: float
+) -> Iterator[Feedback]:
+    for told in notification.report.recipients:
+        for id in _named(outgoing, account, notification, told):
+            yield _note(id, told, now)
+
+
+def _note(id: QueueId, told: ReportedRecipient, now: float) -> Feedback:
     has_arrived = told.action in _ARRIVED
     code = 0 if has_arrived and not told.diagnostic else told.code
     secode = told.enhanced_code.partition(".")[2]
     result = AttemptResult(now, success=has_arrived, code=code, secode=secode, error=_TOLD)
-    return _Note(id, result, failed=told.action is Action.FAILED)
+    return Feedback(id, result, failed=told.action is Action.FAILED)
 
 
 def _named(

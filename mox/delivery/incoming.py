@@ -8,14 +8,13 @@ one reply tells the result. When it worked for some only, the sender hears of th
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from mox.address import parse_domain
-from mox.delivery import evaluations, feedback, rejects, replies, special
+from mox.delivery import evaluations, followups, rejects, replies, special
 from mox.delivery.arrival import Arrival, Foreign, Result
 from mox.delivery.authenticate import Client, of_program_under_test
 from mox.delivery.facts import MessageFacts
@@ -57,18 +56,9 @@ def deliver(store: Store, config: Config, arrival: Arrival, *, localserve: bool)
     planner = Planner(store, config, arrival, facts, trace, _hasher(store, arrival))
     plans = [planner.plan(recipient) for recipient in arrival.recipients]
     delay_s = _apply_special(plans) if localserve else _stranger_delay(arrival, plans)
+    followups.attach(store, config, arrival, facts, plans)
     _store(store, plans, arrival)
     _forget_rejects(store, config, plans, facts.message_id)
-    accepted = [plan.recipient for plan in plans if plan.reply is None and plan.error is None]
-    feedback.take_note(
-        store,
-        config,
-        headers,
-        arrival.spool,
-        accepted,
-        time.time(),
-        has_sender=not arrival.reverse_path.is_null,
-    )
     outcomes = tuple(plan.outcome() for plan in plans)
     failures = [outcome.reply for outcome in outcomes if outcome.reply is not None]
     has_failed = len(failures) == len(outcomes)

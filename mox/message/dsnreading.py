@@ -33,6 +33,10 @@ class DsnError(MessageError):
     """The message is no delivery status notification, or not a sound one."""
 
 
+class NotADsn(DsnError):
+    """The message is something else, such as a reply or another kind of report."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedRecipient:
     """What a notification says about one recipient. Texts are "" when absent."""
@@ -70,12 +74,12 @@ class Report:
 
 
 def read_dsn(data: Data, root: Part, *, wire: bool, limits: Limits = LIMITS) -> Report:
-    """Read the status part of a notification. Raises DsnError."""
+    """Read the status part of a notification. Raises NotADsn, DsnError."""
     if not root.is_dsn or len(root.children) < 2:
-        raise DsnError("not a delivery status notification")
+        raise NotADsn("not a delivery status notification")
     part = root.children[1]
     if part.media_type != "MESSAGE" or not part.media_subtype.endswith("DELIVERY-STATUS"):
-        raise DsnError("second part is no delivery status")
+        raise NotADsn("second part is no delivery status")
     content = part_octets(data, part, wire=wire, limits=limits).strip(b"\r\n")
     groups = _GROUP_END.split(content, _MAX_RECIPIENTS + 1)
     if len(groups) < 2 or len(groups) > _MAX_RECIPIENTS + 1:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from mox.address import Domain, parse_domain
+from mox.delivery import webhooks
 from mox.queue import notices
 from mox.queue.settle import keep_until
 from mox.queue.verdict import Verdict
@@ -22,6 +23,7 @@ from mox.store.hold_rules import HoldRule
 from mox.store.outgoing import Outcome, Outgoing
 from mox.store.outgoing_records import AttemptResult, QueueId, QueueMessage
 from mox.store.outgoing_select import Filter, select
+from mox.webapi.hooks import Event
 
 if TYPE_CHECKING:
     from mox.config import Config
@@ -99,19 +101,22 @@ def _end(office: Office, ids: Iterable[QueueId], now: float, *, tell: bool) -> i
             for msg in messages:
                 verdict = Verdict(permanent=True, error=CANCELED)
                 notices.tell_failure(office, msg, verdict, now)
-                office.outgoing.record([_canceled(office, msg, now)])
+                office.outgoing.record([_canceled(office, msg, now, Event.FAILED)])
         else:
-            office.outgoing.record([_canceled(office, msg, now) for msg in messages])
+            office.outgoing.record(
+                [_canceled(office, msg, now, Event.CANCELED) for msg in messages]
+            )
         count += len(messages)
     return count
 
 
-def _canceled(office: Office, msg: QueueMessage, now: float) -> Outcome:
+def _canceled(office: Office, msg: QueueMessage, now: float, event: Event) -> Outcome:
     return Outcome(
         id=msg.id,
         result=AttemptResult(now, error=CANCELED),
         done=True,
         keep_until=keep_until(office.config, msg.sender_account, now),
+        hook=webhooks.about_sent(office.config, msg, event, now, error=CANCELED),
     )
 
 

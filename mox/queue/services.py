@@ -15,7 +15,9 @@ from mox.dns import Resolver
 from mox.queue.hostsfile import HostsFile
 from mox.queue.knowndomains import KnownDomains
 from mox.queue.resultbook import ResultBook
+from mox.queue.webhook.connection import verifying_context
 from mox.serving.stsfetch import PolicyFetcher, client_context, https_port
+from mox.store.hooks import Hooks
 from mox.store.outgoing import Outgoing
 from mox.tlsio.client import ClientContext
 
@@ -46,10 +48,12 @@ class Services:
         self.clock = clock
         self.chance = chance or random.Random()
         self.outgoing = Outgoing(ctx.store)
+        self.hooks = Hooks(ctx.store)
         self.smtp_port = int(os.environ.get(PORT_VARIABLE) or SMTP_PORT)
         self.known_domains = KnownDomains(ctx, clock)
         self.results = ResultBook(ctx, clock)
         self._tls_context: ClientContext | None = None
+        self._verifying_context: ClientContext | None = None
         self.fetch_policy = PolicyFetcher(resolver, self.tls_context, https_port())
 
     @property
@@ -73,6 +77,15 @@ class Services:
         if self._tls_context is None:
             self._tls_context = client_context(self.config)
         return self._tls_context
+
+    def verifying_context(self) -> ClientContext:
+        """Return the context for connections whose certificates must be good.
+
+        Raises TLSConfigError.
+        """
+        if self._verifying_context is None:
+            self._verifying_context = verifying_context(self.config)
+        return self._verifying_context
 
     def source_for(self, ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address | None:
         """Return the address of ours to connect from; None leaves it to the system."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mox import logfmt
+from mox.delivery import webhooks
 from mox.queue import metrics, notices, schedule
 from mox.queue.delivery import Delivery
 from mox.queue.services import Services
@@ -13,9 +14,11 @@ from mox.queue.verdict import Verdict
 from mox.store.errors import StoreError
 from mox.store.outgoing import Outcome
 from mox.store.outgoing_records import AttemptResult, QueueMessage
+from mox.webapi.hooks import Event
 
 if TYPE_CHECKING:
     from mox.config import Config
+    from mox.store.hooks_txn import OutgoingHook
 
 log = logfmt.logger("queue")
 
@@ -55,6 +58,25 @@ def settle(services: Services, msg: QueueMessage, delivery: Delivery, transport:
         next_attempt=msg.next_attempt,
         keep_until=keep_until(services.config, msg.sender_account, now) if is_done else 0.0,
         dialed_ips=delivery.dialed_ips,
+        hook=_call(services.config, msg, verdict, now, is_done=is_done),
+    )
+
+
+def _call(
+    config: Config, msg: QueueMessage, verdict: Verdict, now: float, *, is_done: bool
+) -> OutgoingHook | None:
+    """Return the call of an application about the attempt, if one wants to hear of it."""
+    if verdict.success:
+        return webhooks.about_sent(config, msg, Event.DELIVERED, now)
+    event = Event.FAILED if is_done else Event.DELAYED
+    return webhooks.about_sent(
+        config,
+        msg,
+        Event.SUPPRESSED if is_done and verdict.suppressed else event,
+        now,
+        code=verdict.code,
+        secode=verdict.secode,
+        error=verdict.error[:_MAX_ERROR_CHARS],
     )
 
 

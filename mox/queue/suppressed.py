@@ -34,4 +34,4 @@ def _refusal(msg: QueueMessage) -> Delivery:
         f"not delivering to recipient address {msg.recipient.path()}: address is on suppression "
         f"list of account {msg.sender_account}"
     )
-    return Delivery(Verdict(permanent=True, secode="1.0", error=error))
+    return Delivery(Verdict(permanent=True, secode="1.0", error=error, suppressed=True))

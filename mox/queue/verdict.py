@@ -34,6 +34,7 @@ class Verdict:
     tls_mode: str = ""
     timed_out: bool = False
     passed_requests: bool = False  # it was told what the sender wants to know (RFC 3461)
+    suppressed: bool = False  # not attempted: the address is on the suppression list
 
     @property
     def label(self) -> str:

@@ -14,11 +14,11 @@ from mox.queue import metrics
 from mox.queue.dispatcher import Dispatcher
 from mox.queue.lock import QueueLock
 from mox.queue.services import Services
+from mox.queue.webhook.desk import Desk
 from mox.serving.context import Context
 from mox.store import Store
 from mox.store.errors import StoreError
-from mox.store.notify import QUEUE
-from mox.store.outgoing import Outgoing
+from mox.store.notify import HOOKS, QUEUE
 
 log = logfmt.logger("queue")
 
@@ -49,34 +49,42 @@ def deliver(ctx: Context, services: Services) -> None:
 
 
 def _deliver(ctx: Context, services: Services) -> None:
-    dispatcher = Dispatcher(services)
-    watch = ctx.store.watch(QUEUE, dispatcher.wake.set)
-    main = gevent.spawn(dispatcher.run)
+    dispatcher, desk = Dispatcher(services), Desk(services)
+    watches = [
+        ctx.store.watch(QUEUE, dispatcher.wake.set),
+        ctx.store.watch(HOOKS, desk.wake.set),
+    ]
+    mains = [gevent.spawn(dispatcher.run), gevent.spawn(desk.run)]
     loops: list[gevent.Greenlet[..., None]] = [
-        gevent.spawn(_look, ctx.store, services.outgoing),
-        gevent.spawn(_expire, services.outgoing),
+        gevent.spawn(_look, ctx.store, services),
+        gevent.spawn(_expire, services),
     ]
     ctx.stopping.wait()
-    watch.cancel()
+    for watch in watches:
+        watch.cancel()
     gevent.killall(loops)
+    calls = gevent.spawn(desk.stop, GRACE_S)
     dispatcher.stop(GRACE_S)
-    main.join()
+    calls.join()
+    for main in mains:
+        main.join()
     services.results.flush()
 
 
-def _look(store: Store, outgoing: Outgoing) -> None:
+def _look(store: Store, services: Services) -> None:
     while True:
         gevent.sleep(LOOK_S)
         _guarded(store.notifier.look)
-        _guarded(lambda: metrics.HELD.set(outgoing.held()))
+        _guarded(lambda: metrics.HELD.set(services.outgoing.held()))
 
 
-def _expire(outgoing: Outgoing) -> None:
+def _expire(services: Services) -> None:
     pause_s = FIRST_EXPIRY_S
     while True:
         gevent.sleep(pause_s)
-        _guarded(lambda: outgoing.expire(time.time()))
-        _guarded(lambda: outgoing.sweep(time.time()))
+        _guarded(lambda: services.outgoing.expire(time.time()))
+        _guarded(lambda: services.outgoing.sweep(time.time()))
+        _guarded(lambda: services.hooks.expire(time.time()))
         pause_s = EXPIRY_S
 
 

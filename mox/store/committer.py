@@ -52,7 +52,7 @@ class WriteTxn:
     txn: lmdb.Transaction
     dbs: Databases
     mtimes: dict[str, tuple[int, int]]  # of directories written to, before and after, ns
-    touched: set[int] = field(default_factory=set)  # account ids; 0 stands for the queue
+    touched: set[int] = field(default_factory=set)  # account ids; notify.QUEUE, notify.HOOKS
 
     def get(self, db: lmdb._Database, key: bytes) -> bytes | None:
         return cast("bytes | None", self.txn.get(key, db=db))

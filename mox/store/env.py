@@ -54,6 +54,12 @@ DATABASES = {
     "queue_file": "file name, id → empty",
     "queue_from_id": "unique id in an envelope sender → id",
     "hold_rule": "id u64 → hold_rules.HoldRule",
+    "hook": "webhook id u64 → hook_records.Hook",
+    "hook_body": "id → body of the call, of live and retired webhooks",
+    "hook_due": "hash of a URL, next attempt u64, id → empty",
+    "hook_msg": "id of a message in `queue` → id of the live webhook about it",
+    "hook_retired": "id → hook_records.RetiredHook",
+    "hook_until": "time u64, id → empty: how long retired webhooks are kept",
     "retired": "id → outgoing record",
     "retired_ref": "see retired_references → empty",
     "retired_to": "see retired_recipients → whether the message arrived",
@@ -96,6 +102,12 @@ class Databases:
     file: lmdb._Database
     history: lmdb._Database
     hold_rule: lmdb._Database
+    hook: lmdb._Database
+    hook_body: lmdb._Database
+    hook_due: lmdb._Database
+    hook_msg: lmdb._Database
+    hook_retired: lmdb._Database
+    hook_until: lmdb._Database
     idempotency: lmdb._Database
     idempotency_until: lmdb._Database
     intent: lmdb._Database

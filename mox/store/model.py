@@ -8,6 +8,7 @@ is a `Flag` because Maildir has a letter for it (P, "passed").
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, IntFlag
 from typing import TYPE_CHECKING, NewType
@@ -17,6 +18,7 @@ import msgspec
 if TYPE_CHECKING:
     from mox.junk.mailboxflags import MailboxFlags
     from mox.store.account import Account
+    from mox.store.committer import WriteTxn
     from mox.store.origin import Origin
     from mox.store.spool import Spool
 
@@ -105,7 +107,8 @@ class Target:
     origin: what the reputation of senders needs; its mailboxes are filled in. destined: the
     mailbox that it would have gone to, created when missing. once: a reject that the mailbox has
     already is not stored again (ErrorKind.EXISTS). most: a mailbox with so many messages takes no
-    more (ErrorKind.LIMIT); 0 for no limit.
+    more (ErrorKind.LIMIT); 0 for no limit. then: what else to change in the same transaction, given
+    the email id of the stored message; it may be called again when the delivery is tried again.
     """
 
     account: Account
@@ -120,6 +123,7 @@ class Target:
     once: bool = False
     most: int = 0
     marks: MailboxFlags | None = None  # junk flags that follow from the mailbox
+    then: Callable[[WriteTxn, int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

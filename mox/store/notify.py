@@ -17,15 +17,16 @@ from mox.store.records import KEY_A, KEY_SEQ
 
 _POLL_S = 30.0
 
-# Watch this id to hear of the queue.
+# Watch these ids to hear of the queue, and of webhooks.
 QUEUE = 0
+HOOKS = 0xFFFFFFFF
 
 
 def topics(account_ids: Iterable[int]) -> int:
     """The bells' topics for touched or watched ids."""
     found = 0
     for account_id in account_ids:
-        found |= bells.QUEUE if account_id == QUEUE else bells.ACCOUNTS
+        found |= bells.QUEUE if account_id in (QUEUE, HOOKS) else bells.ACCOUNTS
     return found
 
 

@@ -19,21 +19,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import lmdb
-from msgspec import structs
 
-from mox.store import outgoing_due, outgoing_txn, suppressions
+from mox.store import outgoing_due, outgoing_txn
 from mox.store.durable import FileWrite, space_error
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.outgoing_due import ID, Bundle, FlowHead, micros
-from mox.store.outgoing_records import AttemptResult, QueueId, QueueMessage, RetiredMessage
+from mox.store.outgoing_records import QueueId, QueueMessage, RetiredMessage
 from mox.store.outgoing_txn import (
     EXPIRE_BATCH,
+    Feedback,
     FromIdTaken,
     Outcome,
     Start,
     decode,
     decode_retired,
-    encode,
 )
 
 if TYPE_CHECKING:
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
 
 # A file without record that is older than this was left by a crash.
 ORPHAN_AGE_S: Final = 6 * 3600.0
-# Of a retired message: anybody who knows its id can send notifications about it.
-MAX_RESULTS: Final = 50
 # Files are read in pieces of this size.
 CHUNK_OCTETS: Final = 1 << 18
 _file_numbers = itertools.count()
@@ -58,7 +55,16 @@ class Content:
     write: FileWrite
 
 
-__all__ = ["Bundle", "Content", "FlowHead", "FromIdTaken", "Outcome", "Outgoing", "Start"]
+__all__ = [
+    "Bundle",
+    "Content",
+    "Feedback",
+    "FlowHead",
+    "FromIdTaken",
+    "Outcome",
+    "Outgoing",
+    "Start",
+]
 
 
 class Outgoing:
@@ -244,28 +250,6 @@ class Outgoing:
                 return decode(live)
             value = txn.get(key, db=self.dbs.retired)
         return None if value is None else decode_retired(value)
-
-    def note_feedback(
-        self, id: QueueId, result: AttemptResult, now: float, *, failed: bool = False
-    ) -> None:
-        """Add what another server told later about a retired message, soon, if it is still kept.
-
-        `failed`: the message did not arrive, which counts against its recipient.
-        """
-
-        def run(txn: WriteTxn) -> None:
-            key = ID.pack(id)
-            value = txn.get(txn.dbs.retired, key)
-            if value is None:
-                return
-            old = decode_retired(value)
-            results = (*old.results, result)[-MAX_RESULTS:]
-            new = structs.replace(old, results=results, last_activity=now)
-            txn.put(txn.dbs.retired, key, encode(new))
-            if failed:
-                outgoing_txn.suppress(txn, old, result, now, suppressions.FROM_DSN)
-
-        self._store.later_write(run)
 
     def expire(self, now: float) -> int:
         """Remove retired messages whose time to be kept is over; returns how many."""

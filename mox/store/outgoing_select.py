@@ -18,6 +18,7 @@ from mox.store.outgoing_records import QueueAddress, QueueId, QueueMessage, Reti
 _SLICE: Final = 1000
 
 M = TypeVar("M", QueueMessage, RetiredMessage)
+Id = TypeVar("Id", bound=int)
 
 
 class SortField(StrEnum):
@@ -114,7 +115,7 @@ def select(
         for msg in _records(chosen.ids, queue.get, queue.messages, pause)
         if chosen.takes(msg)
     )
-    return _sorted(found, order)
+    return in_order(found, order)
 
 
 def select_retired(
@@ -131,7 +132,7 @@ def select_retired(
         for msg in _records(chosen.ids, queue.get_retired, queue.retired, pause)
         if chosen.takes_retired(msg)
     )
-    return _sorted(found, order)
+    return in_order(found, order)
 
 
 def _records(
@@ -151,7 +152,8 @@ def _records(
         pause()
 
 
-def _sorted(found: Iterable[tuple[float, QueueId]], order: Order) -> list[QueueId]:
+def in_order(found: Iterable[tuple[float, Id]], order: Order) -> list[Id]:
+    """Return the ids of (value to sort by, id) that are wanted."""
     after = order.after
     if after is not None:
         if order.ascending:

@@ -15,12 +15,14 @@ from msgspec import structs
 
 from mox.store import (
     hold_rules,
+    hooks_txn,
     outgoing_due,
     retired_recipients,
     retired_references,
     suppressions,
 )
 from mox.store.errors import ErrorKind, StoreError
+from mox.store.hooks_txn import OutgoingHook
 from mox.store.outgoing_due import ID, TIME_ID, micros
 from mox.store.outgoing_records import (
     DELIVERING,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 _LAST_ID_KEY: Final = b"queue_id"
 # Stands for the queue among the accounts that a commit touched.
 QUEUE_BELL: Final = 0
+# Of a retired message: anybody who knows its id can send notifications about it.
+MAX_RESULTS: Final = 50
 # Most retired records that one transaction removes.
 EXPIRE_BATCH: Final = 1000
 
@@ -78,6 +82,7 @@ class Outcome:
     next_attempt: float = 0.0
     keep_until: float = 0.0
     dialed_ips: dict[str, tuple[str, ...]] | None = None  # None: as before
+    hook: OutgoingHook | None = None  # to be called about it
 
 
 def from_id_key(from_id: str) -> bytes:
@@ -168,6 +173,7 @@ def finish(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
     new = structs.replace(msg, **changes)
     if not outcome.done:
         replace(txn, msg, new)
+        add_hook(txn, outcome.hook)
         return set()
     return _retire(txn, new, outcome)
 
@@ -178,8 +184,10 @@ def _retire(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
     txn.delete(dbs.queue_due, outgoing_due.entry(msg)[0])
     txn.delete(dbs.queue_file, file_key(msg))
     now = outcome.result.start + outcome.result.duration_s
-    if not outcome.result.success:
-        suppress(txn, msg, outcome.result, now, suppressions.FROM_QUEUE)
+    suppressing = not outcome.result.success and _suppress(
+        txn, msg, outcome.result, now, suppressions.FROM_QUEUE
+    )
+    add_hook(txn, outcome.hook, suppressing=suppressing)
     if outcome.keep_until:
         retired = RetiredMessage.of(
             msg, success=outcome.result.success, now=now, keep_until=outcome.keep_until
@@ -194,15 +202,24 @@ def _retire(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
         return set() if has_file(cursor, msg.file) else {msg.file}
 
 
-def suppress(
+def add_hook(txn: WriteTxn, hook: OutgoingHook | None, *, suppressing: bool = False) -> None:
+    """Have an application called about a message, if one wants to be."""
+    if hook is not None:
+        hooks_txn.add_outgoing(txn, hook, suppressing=suppressing)
+
+
+def _suppress(
     txn: WriteTxn,
     msg: QueueMessage | RetiredMessage,
     result: AttemptResult,
     now: float,
     source: str,
-) -> None:
-    """Put the recipient of a failed message on the suppression list, if that is due."""
-    suppressions.note_failure(
+) -> bool:
+    """Put the recipient of a failed message on the suppression list, if that is due.
+
+    Returns whether it is there only now.
+    """
+    return suppressions.note_failure(
         txn,
         msg.sender_account,
         msg.recipient,
@@ -214,6 +231,36 @@ def suppress(
             txn, msg.sender_account, msg.recipient, besides=msg.id
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What another server told later about a message. `failed`: it did not arrive.
+
+    `hook` is to be called about it.
+    """
+
+    id: QueueId
+    result: AttemptResult
+    failed: bool = False
+    hook: OutgoingHook | None = None
+
+
+def note_feedback(txn: WriteTxn, told: Feedback) -> None:
+    """Add what was told to a retired message, if it is still kept.
+
+    That it did not arrive counts against its recipient.
+    """
+    key = ID.pack(told.id)
+    value = txn.get(txn.dbs.retired, key)
+    if value is None:
+        return
+    old, result = decode_retired(value), told.result
+    results = (*old.results, result)[-MAX_RESULTS:]
+    new = structs.replace(old, results=results, last_activity=result.start)
+    txn.put(txn.dbs.retired, key, encode(new))
+    suppressing = told.failed and _suppress(txn, old, result, result.start, suppressions.FROM_DSN)
+    add_hook(txn, told.hook, suppressing=suppressing)
 
 
 def expire(txn: WriteTxn, now: int) -> int:

@@ -236,6 +236,8 @@ def _deliver_one(plan: _Plan, write: WriteTxn) -> Delivered | StoreError:
     except StoreError as e:
         return e
     uid = messages.add(account, mailbox, incoming, plan.target.marks)
+    if plan.target.then is not None:
+        plan.target.then(write, account.state.email_id)
     account.log(ChangeKind.ADDED, mailbox, ((uid, uid),))
     sub = plan.incoming.path[:3]
     mailbox.note_own_files(sub, write.mtimes.get(f"{plan.directory}/{sub}"))

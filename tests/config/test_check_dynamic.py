@@ -218,6 +218,16 @@ RULES: list[tuple[str, sconf.Plain, str]] = [
         {"URL": "https://a.example", "Events": ["failed", "x"]},
         "Accounts.mjl.OutgoingWebhook.Events[1]: unknown event 'x'",
     ),
+    (
+        f"{ACCOUNT}/IncomingWebhook",
+        {"URL": "https://a.example/a b"},
+        "Accounts.mjl.IncomingWebhook.URL: must be an address with http or https",
+    ),
+    (
+        f"{ACCOUNT}/OutgoingWebhook",
+        {"URL": "https://a.example", "Authorization": "Bearer \x07"},
+        "Accounts.mjl.OutgoingWebhook.Authorization: must not have control characters",
+    ),
     # Destinations.
     (
         f"{ACCOUNT}/Destinations/a@other.example",

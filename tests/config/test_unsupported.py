@@ -20,7 +20,7 @@ def test_supported_features_are_not_listed(files: Files) -> None:
 
 
 def test_default_written_out_is_not_listed(files: Files) -> None:
-    files.dynamic.set(at("Accounts/mjl/KeepRetiredWebhookPeriod"), "0s")
+    files.dynamic.set(at("Accounts/mjl/FullName"), "")
     files.dynamic.set(at("Accounts/mjl/NoCustomPassword"), "false")
     assert files.load().unsupported == [HTTPS, WEB]
 
@@ -29,7 +29,7 @@ def test_default_written_out_is_not_listed(files: Files) -> None:
     ("path", "value"),
     [
         ("Accounts/mjl/NoCustomPassword", "true"),
-        ("Accounts/mjl/KeepRetiredWebhookPeriod", "1h"),
+        ("Accounts/mjl/FullName", "x"),
         ("Accounts/mjl/Destinations/mjl@example.org/FullName", "x"),
     ],
 )

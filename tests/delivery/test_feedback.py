@@ -10,13 +10,14 @@ import pytest
 from mox.address import Address, parse_address
 from mox.address import Path as SMTPPath
 from mox.config import Config, load
-from mox.delivery.feedback import take_note
+from mox.delivery.feedback import what_is_told
 from mox.delivery.headers import Headers
 from mox.delivery.recipients import Recipient, resolve_incoming
 from mox.message import dsn
 from mox.store import Store, open_store, suppressions
-from mox.store.outgoing import MAX_RESULTS, Outcome, Outgoing
+from mox.store.outgoing import Outcome, Outgoing
 from mox.store.outgoing_records import AttemptResult, QueueAddress, QueueMessage, RetiredMessage
+from mox.store.outgoing_txn import MAX_RESULTS, note_feedback
 from tests.queue.site import DYNAMIC, STATIC
 
 NOW = 1_800_000_000.0
@@ -107,8 +108,11 @@ def arrive(
     with store.spool() as spool:
         spool.write(content)
         headers = Headers(spool.stored())
-        take_note(store, config, headers, spool, [recipient], NOW + 9, has_sender=has_sender)
-    store.finish_background()
+        [told] = what_is_told(
+            store, config, headers, spool, [recipient], NOW + 9, has_sender=has_sender
+        )
+    for note in told.notes:
+        store.write(lambda txn, note=note: note_feedback(txn, note))  # type: ignore[misc]
     return [msg for msg in Outgoing(store).retired() if len(msg.results) > 1]
 
 

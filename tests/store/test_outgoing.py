@@ -12,7 +12,7 @@ from mox.address import Path as SMTPPath
 from mox.store import open_store
 from mox.store.committer import WriteTxn
 from mox.store.errors import ErrorKind, StoreError
-from mox.store.outgoing import Bundle, FromIdTaken, Outcome, Outgoing, Start
+from mox.store.outgoing import Bundle, Feedback, FromIdTaken, Outcome, Outgoing, Start
 from mox.store.outgoing_due import MAX_BUNDLE, micros
 from mox.store.outgoing_records import (
     DELIVERING,
@@ -21,7 +21,7 @@ from mox.store.outgoing_records import (
     QueueId,
     QueueMessage,
 )
-from mox.store.outgoing_txn import QUEUE_BELL
+from mox.store.outgoing_txn import QUEUE_BELL, note_feedback
 from mox.store.store import Store
 
 NOW = 1_800_000_000.0
@@ -315,15 +315,14 @@ def test_retired_record_is_kept_and_expires(queue: Outgoing, add: Add) -> None:
         "you",
     )
     assert queue.by_from_id("abc") == retired
-    queue.note_feedback(id, AttemptResult(NOW, 0, False, 550, "1.1", "dsn"), NOW + 5)
-    queue._store.finish_background()
+    told = Feedback(id, AttemptResult(NOW, 0, False, 550, "1.1", "dsn"))
+    queue._store.write(lambda txn: note_feedback(txn, told))
     assert [r.results[-1].error for r in queue.retired()] == ["dsn"]
     assert queue.expire(NOW + 59) == 0
     assert queue.expire(NOW + 60) == 1
     assert queue.retired() == []
     assert queue.by_from_id("abc") is None
-    queue.note_feedback(id, AttemptResult(NOW), NOW)
-    queue._store.finish_background()
+    queue._store.write(lambda txn: note_feedback(txn, told))
     assert queue.get_retired(id) is None
 
 

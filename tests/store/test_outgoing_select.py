@@ -14,7 +14,7 @@ from mox.store.outgoing_select import (
     Filter,
     Order,
     SortField,
-    _sorted,
+    in_order,
     select,
     select_retired,
 )
@@ -116,7 +116,7 @@ def test_pages_give_everything_once_and_in_order(
     after = None
     while True:
         order = Order(field=SortField.QUEUED, ascending=ascending, limit=limit, after=after)
-        page = _sorted(iter(rows), order)
+        page = in_order(iter(rows), order)
         if not page:
             break
         seen += page
