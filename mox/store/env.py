@@ -51,7 +51,8 @@ DATABASES = {
     "place": "a e m u → empty: where messages with this email id are; a → empty when complete",
     "queue": "message id u64 → outgoing record",
     "queue_due": "hash of a flow, next attempt u64, id → id of the submission u64, flow",
-    "queue_file": "file name, id → empty",
+    "queue_file": "name of a content, id → empty",
+    "queue_content": "name → octets of a submission in stored form; larger ones are files",
     "queue_from_id": "unique id in an envelope sender → id",
     "hold_rule": "id u64 → hold_rules.HoldRule",
     "hook": "webhook id u64 → hook_records.Hook",
@@ -123,6 +124,7 @@ class Databases:
     overview: lmdb._Database
     place: lmdb._Database
     queue: lmdb._Database
+    queue_content: lmdb._Database
     queue_due: lmdb._Database
     queue_file: lmdb._Database
     queue_from_id: lmdb._Database

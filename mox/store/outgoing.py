@@ -1,9 +1,13 @@
 """The durable queue of outgoing mail: what puts messages in, and what the queue process does.
 
-One record per recipient (outgoing_records); one file per submission below queue/, shared by its
-recipients and removed with the last of them. Each operation is one index transaction, so that a
-crash leaves a message either as it was before or as it is after. What is due is found through
-the index of outgoing_due.
+One record per recipient (outgoing_records); one content per submission, shared by its recipients
+and removed with the last of them. Each operation is one index transaction, so that a crash leaves
+a message either as it was before or as it is after. What is due is found through the index of
+outgoing_due.
+
+A content up to INDEX_OCTETS is kept in the index: a file that is made, synced and soon removed
+again costs several times as much, and ext4 makes all later ones in its place costly too, as it
+looks at each recently freed inode before it takes another. Larger ones are files below queue/.
 """
 
 from __future__ import annotations
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
     from mox.store.spool import Spool
     from mox.store.store import Store
 
+# Larger contents are files. Stored form, octets; LMDB keeps values in runs of whole pages.
+INDEX_OCTETS: Final = 32768
 # A file without record that is older than this was left by a crash.
 ORPHAN_AGE_S: Final = 6 * 3600.0
 # Files are read in pieces of this size.
@@ -49,10 +55,11 @@ _file_numbers = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The file of a submission, not yet in place."""
+    """The octets of a submission in stored form, not yet in place: for the index, or a file."""
 
     name: str
-    write: FileWrite
+    octets: bytes | None
+    write: FileWrite | None = None
 
 
 __all__ = [
@@ -82,15 +89,17 @@ class Outgoing:
         return self.directory / file
 
     def content(self, spool: Spool) -> Content:
-        """Prepare the file of one submission. A large one is written at once, by a thread."""
+        """Prepare the content of one submission. A large one is written at once, by a thread."""
         name = f"{time.time_ns() // 1000:x}.{os.getpid():x}_{next(_file_numbers):x}"
+        if not spool.is_large and len(stored := spool.stored()) <= INDEX_OCTETS:
+            return Content(name, bytes(stored))
         final = os.fspath(self.path(name))
         tmp = f"{final}.tmp"
         if not spool.is_large:
-            return Content(name, FileWrite(tmp, final, [bytes(spool.stored())]))
+            return Content(name, None, FileWrite(tmp, final, [bytes(spool.stored())]))
         spool.finish()
         self._store.pool.apply(_write_durable, (tmp, spool))
-        return Content(name, FileWrite(tmp, final))
+        return Content(name, None, FileWrite(tmp, final))
 
     def add(
         self,
@@ -108,12 +117,12 @@ class Outgoing:
         def run(txn: WriteTxn) -> list[QueueId]:
             if check is not None:
                 check(txn)
-            ids = outgoing_txn.add(txn, messages, content.name)
+            ids = outgoing_txn.add(txn, messages, content.name, content.octets)
             if record is not None:
                 record(txn, ids)
             return ids
 
-        return self._store.write(run, files=[content.write])
+        return self._store.write(run, files=[content.write] if content.write else ())
 
     # ---- the queue process
 
@@ -198,14 +207,23 @@ class Outgoing:
         return self._store.write(run)
 
     def read(self, msg: QueueMessage) -> bytes:
-        """Return the octets of a message's file in stored form, without the record's prefix."""
+        """Return the octets of a message's content in stored form, without the record's prefix."""
+        octets = self._octets(msg)
+        if octets is not None:
+            return octets
         try:
             return self.path(msg.file).read_bytes()
         except OSError as e:
             raise _unreadable(msg, e) from e
 
+    def _octets(self, msg: QueueMessage) -> bytes | None:
+        """Return the content of a message that is kept in the index; None: it is a file."""
+        with self.dbs.env.begin() as txn:
+            octets: bytes | None = txn.get(msg.file.encode(), db=self.dbs.queue_content)
+        return octets
+
     def wire(self, msg: QueueMessage) -> bytes:
-        """Return the whole message as it goes to the next hop: prefix and file, CRLF lines."""
+        """Return the whole message as it goes to the next hop: prefix and content, CRLF lines."""
         return b"".join(self.chunks(msg))
 
     def chunks(self, msg: QueueMessage) -> Iterator[bytes]:
@@ -214,6 +232,14 @@ class Outgoing:
         The last line is ended, also where BDAT brought it without: DATA can send no other.
         Raises StoreError, before the first piece when the file cannot be opened.
         """
+        octets = self._octets(msg)
+        if octets is not None:
+            end = b"" if octets.endswith(b"\n") or not octets else b"\r\n"
+            yield msg.prefix + octets.replace(b"\n", b"\r\n") + end
+            return
+        yield from self._file_chunks(msg)
+
+    def _file_chunks(self, msg: QueueMessage) -> Iterator[bytes]:
         head, stored, is_end = msg.prefix, b"\n", False
         try:
             with open(self.path(msg.file), "rb", buffering=0) as file:

@@ -109,16 +109,16 @@ class QueueMessage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     smtputf8: bool = False
     is_dmarc_report: bool = False
     is_tls_report: bool = False
-    size: int  # prefix and file, octets in wire form
+    size: int  # prefix and content, octets in wire form
     message_id: str = ""
     subject: str = ""
-    prefix: bytes = b""  # header fields before those of the file, wire form
+    prefix: bytes = b""  # header fields before those of the content, wire form
     dsn_utf8: bytes = b""  # whole message instead, for a next hop with SMTPUTF8
     transport: str = ""  # "": by routing rules
     require_tls: bool | None = None  # True: REQUIRETLS. False: "TLS-Required: No".
     future_release: str = ""  # "for;<seconds>" or "until;<time>", for DSNs
     extra: dict[str, str] = {}
-    file: str = ""  # name below queue/, shared by the recipients of one submission
+    file: str = ""  # name of the content, shared by the recipients of one submission
     # RFC 3461: what the sender asked for, empty as by default.
     notify: tuple[str, ...] = ()  # NEVER, or some of SUCCESS, FAILURE, DELAY
     ret: str = ""  # FULL, HDRS

@@ -103,8 +103,12 @@ def live(txn: WriteTxn, id: QueueId) -> QueueMessage | None:
     return None if value is None else decode(value)
 
 
-def add(txn: WriteTxn, messages: Sequence[QueueMessage], file: str) -> list[QueueId]:
+def add(
+    txn: WriteTxn, messages: Sequence[QueueMessage], file: str, octets: bytes | None
+) -> list[QueueId]:
     dbs = txn.dbs
+    if octets is not None:
+        txn.put(dbs.queue_content, file.encode(), octets)
     last = txn.get(dbs.meta, _LAST_ID_KEY)
     first = (ID.unpack(last)[0] if last else 0) + 1
     same = len({(m.sender, m.prefix) for m in messages}) == 1
@@ -199,7 +203,9 @@ def _retire(txn: WriteTxn, msg: QueueMessage, outcome: Outcome) -> set[str]:
     elif msg.from_id:
         txn.delete(dbs.queue_from_id, from_id_key(msg.from_id))
     with txn.txn.cursor(db=dbs.queue_file) as cursor:
-        return set() if has_file(cursor, msg.file) else {msg.file}
+        if has_file(cursor, msg.file):
+            return set()
+    return set() if txn.delete(dbs.queue_content, msg.file.encode()) else {msg.file}
 
 
 def add_hook(txn: WriteTxn, hook: OutgoingHook | None, *, suppressing: bool = False) -> None:

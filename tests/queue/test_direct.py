@@ -350,7 +350,8 @@ def _due(msg, site):  # type: ignore[no-untyped-def]
 def test_missing_file_is_temporary(make_site: MakeSite, make_peer: MakePeer) -> None:
     peer = make_peer()
     site = make_site(names=mx("127.0.0.1"), port=peer.port)
-    [id] = site.submit("you@there.example")
+    # So large that it is not kept in the index.
+    [id] = site.submit("you@there.example", body=BODY + b"more\r\n" * 10000)
     msg = site.outgoing.get(id)
     assert msg is not None
     site.outgoing.path(msg.file).unlink()

@@ -12,7 +12,15 @@ from mox.address import Path as SMTPPath
 from mox.store import open_store
 from mox.store.committer import WriteTxn
 from mox.store.errors import ErrorKind, StoreError
-from mox.store.outgoing import Bundle, Feedback, FromIdTaken, Outcome, Outgoing, Start
+from mox.store.outgoing import (
+    INDEX_OCTETS,
+    Bundle,
+    Feedback,
+    FromIdTaken,
+    Outcome,
+    Outgoing,
+    Start,
+)
 from mox.store.outgoing_due import MAX_BUNDLE, micros
 from mox.store.outgoing_records import (
     DELIVERING,
@@ -27,6 +35,8 @@ from mox.store.store import Store
 NOW = 1_800_000_000.0
 SENDER = QueueAddress("me", "here.example", "here.example")
 BODY = b"Subject: hi\r\n\r\nhello\r\n"
+# Too large for the index.
+LARGE = BODY + (b"z" * 998 + b"\r\n") * 50
 
 Add = Callable[..., list[QueueId]]
 
@@ -71,6 +81,12 @@ def files(queue: Outgoing) -> list[str]:
     return sorted(os.listdir(queue.directory))
 
 
+def contents(queue: Outgoing) -> list[str]:
+    """Names of all contents, in the index and as files."""
+    with queue.dbs.env.begin() as txn, txn.cursor(db=queue.dbs.queue_content) as cursor:
+        return [key.decode() for key in cursor.iternext(values=False)] + files(queue)
+
+
 def done(id: QueueId, *, success: bool = True, keep_until: float = 0.0) -> Outcome:
     return Outcome(id, AttemptResult(NOW, 1.0, success, 250, "1.0"), True, keep_until=keep_until)
 
@@ -102,14 +118,18 @@ def test_added_message_is_due_and_complete(queue: Outgoing, add: Add) -> None:
     assert queue.count() == 1
 
 
-def test_recipients_share_one_file_until_the_last_is_done(queue: Outgoing, add: Add) -> None:
-    ids = add(message("a@one.example"), message("b@two.example"))
+@pytest.mark.parametrize("body", [BODY, LARGE])
+def test_recipients_share_content_until_the_last_is_done(
+    queue: Outgoing, add: Add, body: bytes
+) -> None:
+    ids = add(message("a@one.example"), message("b@two.example"), body=body)
     assert [m.base_id for m in queue.messages()] == [ids[0], ids[0]]
-    assert len(files(queue)) == 1
+    assert len(contents(queue)) == 1
+    assert len(files(queue)) == (body is LARGE)
     queue.record([done(ids[0])])
-    assert len(files(queue)) == 1
+    assert len(contents(queue)) == 1
     queue.record([done(ids[1])])
-    assert files(queue) == []
+    assert contents(queue) == []
     assert queue.count() == 0
 
 
@@ -129,22 +149,36 @@ def test_large_message_is_stored(queue: Outgoing, add: Add) -> None:
     assert not [name for name in files(queue) if name.endswith(".tmp")]
 
 
-def test_last_line_is_ended_on_the_wire(queue: Outgoing, add: Add) -> None:
-    add(message(), body=BODY + b"no line end")
+@pytest.mark.parametrize("body", [BODY, LARGE])
+def test_last_line_is_ended_on_the_wire(queue: Outgoing, add: Add, body: bytes) -> None:
+    add(message(), body=body + b"no line end")
     [msg] = queue.messages()
-    assert queue.wire(msg) == BODY + b"no line end\r\n"
+    assert queue.wire(msg) == body + b"no line end\r\n"
 
 
-def test_refused_submission_leaves_nothing(store: Store, queue: Outgoing) -> None:
+@pytest.mark.parametrize("octets", [INDEX_OCTETS, INDEX_OCTETS + 1])
+def test_the_largest_in_the_index_and_the_smallest_file(
+    queue: Outgoing, add: Add, octets: int
+) -> None:
+    stored = b"\n" * octets
+    add(message(prefix=b"X: 1\r\n"), body=stored.replace(b"\n", b"\r\n"))
+    [msg] = queue.messages()
+    assert len(files(queue)) == octets - INDEX_OCTETS
+    assert queue.read(msg) == stored
+    assert queue.wire(msg) == b"X: 1\r\n" + b"\r\n" * octets
+
+
+@pytest.mark.parametrize("body", [BODY, LARGE])
+def test_refused_submission_leaves_nothing(store: Store, queue: Outgoing, body: bytes) -> None:
     def refuse(txn: WriteTxn) -> None:
         txn.put(txn.dbs.meta, b"x", b"y")
         raise StoreError(ErrorKind.LIMIT, "no")
 
     with store.spool() as spool, pytest.raises(StoreError, match="no"):
-        spool.write(BODY)
+        spool.write(body)
         queue.add([message(), message()], queue.content(spool), refuse)
     assert queue.count() == 0
-    assert files(queue) == []
+    assert contents(queue) == []
 
 
 def test_due_is_given_by_flow_in_order_of_time(queue: Outgoing, add: Add) -> None:
@@ -330,7 +364,7 @@ def test_from_id_can_be_used_once(queue: Outgoing, add: Add) -> None:
     [id] = add(message(from_id="abc"))
     with pytest.raises(FromIdTaken):
         add(message(from_id="abc"))
-    assert len(files(queue)) == 1
+    assert len(contents(queue)) == 1
     queue.record([done(id)])
     assert add(message(from_id="abc")) == [id + 1]
 
@@ -343,7 +377,7 @@ def test_outcome_of_a_dropped_message_is_ignored(queue: Outgoing, add: Add) -> N
 
 
 def test_sweep_removes_only_old_files_without_record(queue: Outgoing, add: Add) -> None:
-    add(message())
+    add(message(), body=LARGE)
     orphan = queue.path("orphan")
     orphan.write_bytes(b"x")
     fresh = queue.path("fresh.tmp")
@@ -374,7 +408,7 @@ def test_queue_survives_reopening(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_a_store_error(queue: Outgoing, add: Add) -> None:
-    add(message())
+    add(message(), body=LARGE)
     [msg] = queue.messages()
     queue.path(msg.file).unlink()
     with pytest.raises(StoreError, match="cannot read queued message"):
