@@ -1,8 +1,9 @@
 """Group commit: every write transaction of a process, on one native thread.
 
-A write is a function of the transaction. The committer takes all that wait (at most MAX_BATCH, no
-lingering), makes their files durable, runs the functions in one LMDB transaction, commits once,
-and completes all. One that fails takes back only itself.
+A write is a function of the transaction. The committer takes all that wait (at most MAX_BATCH; it
+gives others a moment where that pays, see `patience`), makes their files durable, runs the
+functions in one LMDB transaction, commits once, and completes all. One that fails takes back only
+itself.
 
 Why a thread: beginning a write transaction waits for the writers of other processes, and commit
 waits for the disk; on the event loop both would stop every connection. Why only one, and why a
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import errno
 import os
-from _queue import SimpleQueue  # the C one: it waits natively also in a monkey-patched process
+import time
+from _queue import Empty, SimpleQueue  # the C one waits natively also in a monkey-patched process
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
@@ -29,6 +31,7 @@ from mox.store.durable import NO_SPACE, FileBatch, FileWrite, NoSpaceAtSync, Syn
 from mox.store.env import Databases
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.notify import topics
+from mox.store.patience import Patience
 from mox.store.records import KEY_A, KEY_SEQ
 
 MAX_BATCH = 256
@@ -100,6 +103,7 @@ class Committer:
         self._on_fatal = on_fatal
         self._waiting: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._done: SimpleQueue[list[_Job[Any]]] = SimpleQueue()
+        self._patience = Patience()
         self._fatal: BaseException | None = None
         self._broken = ""
         self._stopped: Waiter[None] = Waiter()
@@ -154,7 +158,10 @@ class Committer:
         while not stop:
             batch, stop = self._take()
             if batch:
+                start = time.perf_counter()
                 self._run_batch(batch)
+                seconds = time.perf_counter() - start
+                self._patience.batch_done(len(batch), self._waiting.qsize(), seconds)
                 self._done.put(batch)
             if stop:
                 self._done.put([])
@@ -162,13 +169,29 @@ class Committer:
 
     def _take(self) -> tuple[list[_Job[Any]], bool]:
         batch: list[_Job[Any]] = []
-        job = self._waiting.get()
+        stop = self._take_waiting(batch, self._waiting.get())
+        patience = self._patience.limit(len(batch))
+        if stop or not patience:
+            return batch, stop
+        before = len(batch)
+        end = time.perf_counter() + patience
+        while not stop and len(batch) < min(self._patience.expected, MAX_BATCH):
+            try:
+                job = self._waiting.get(timeout=max(0.0, end - time.perf_counter()))
+            except Empty:
+                break
+            stop = self._take_waiting(batch, job)
+        self._patience.waited(before, len(batch))
+        return batch, stop
+
+    def _take_waiting(self, batch: list[_Job[Any]], job: _Job[Any] | None) -> bool:
+        """Add a job and all that wait behind it; True when the word to stop was among them."""
         while job is not None:
             batch.append(job)
             if len(batch) == MAX_BATCH or self._waiting.empty():
-                return batch, False
+                return False
             job = self._waiting.get()
-        return batch, True
+        return True
 
     def _run_batch(self, batch: list[_Job[Any]]) -> None:
         if self._broken:
