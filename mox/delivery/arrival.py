@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mox.address import Domain, Path
+from mox.delivery.ahead import Ahead
 from mox.delivery.authenticate import Checks
 from mox.delivery.facts import MessageFacts
 from mox.delivery.recipients import Recipient
 from mox.delivery.steps.case import Decision
-from mox.mailauth.results import SPFResult, SPFStatus
+from mox.mailauth.results import SPFStatus
 from mox.message.trace import Received
 from mox.smtp.dsnparameters import FAILURE, SUCCESS
 from mox.smtp.reply import Reply
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 class Foreign:
     """What is to be asked about a message of another server.
 
-    spf: the result, when a second recipient asked for it already. is_exempt: the client is a
-    program near a localserve instance; DNS is not asked about it.
+    ahead: what DNS was asked already. is_exempt: the client is a program near a localserve
+    instance; DNS is not asked about it.
     """
 
     checks: Checks
-    spf: SPFResult | None = None
+    ahead: Ahead | None = None
     dns_blocklists: tuple[Domain, ...] = ()
     first_time_delay_s: float = 0.0
     is_exempt: bool = False

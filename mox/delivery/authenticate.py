@@ -17,11 +17,11 @@ import gevent
 
 from mox import metrics
 from mox.address import Domain, Path
+from mox.delivery.ahead import Ahead
 from mox.delivery.headers import Headers
 from mox.mailauth import arc, dkim, iprev, spf
 from mox.mailauth.content import LONG_BODY_OCTETS, SignedContent
 from mox.mailauth.dmarcauthor import author_domains, evaluate_authors
-from mox.mailauth.dmarclookup import record_name
 from mox.mailauth.dnsbl import DNSBLResult, DNSBLStatus, ZonesInUse, lookup
 from mox.mailauth.results import (
     ARCResult,
@@ -127,16 +127,16 @@ class Checks:
     """The checks of one worker, with what is remembered of block lists between them."""
 
     def __init__(self, resolver: Resolver, pool: BlockingPool) -> None:
-        self._resolver = resolver
+        self.resolver = resolver
         self._pool = pool
         self._zones = ZonesInUse(resolver)
 
     def spf(self, client: Client) -> SPFResult:
-        """Evaluate SPF alone, as a second recipient asks for it."""
+        """Evaluate SPF alone. Takes bounded time; never raises."""
 
         def check() -> SPFResult:
             return spf.check(
-                self._resolver,
+                self.resolver,
                 remote_ip=client.remote_ip,
                 mail_from=client.mail_from,
                 helo=client.helo,
@@ -152,26 +152,27 @@ class Checks:
         return found
 
     def authenticate(
-        self, client: Client, spool: Spool, headers: Headers, known_spf: SPFResult | None = None
+        self, client: Client, spool: Spool, headers: Headers, ahead: Ahead | None = None
     ) -> Authentication:
-        """Run all methods on a complete message. Takes bounded time; never raises."""
-        reverse = gevent.spawn(self._iprev, client)
-        sender = None if known_spf is not None else gevent.spawn(self.spf, client)
+        """Run all methods on a complete message. Takes bounded time; never raises.
+
+        `ahead`: what was asked about this transaction already.
+        """
+        ahead = ahead or Ahead(self, client)
         domains = author_domains(headers.raw(b"from"))
         if domains:
-            # Needed whatever the others find: by then the resolver has it.
-            gevent.spawn(self._resolver.query, record_name(domains[0]), "TXT")
+            ahead.expect_author(domains[0])
         signatures, chain = self._signatures(spool)
-        found_spf = known_spf if sender is None else sender.get()
-        assert found_spf is not None, "one of both"
-        policy = self._dmarc(domains, found_spf, signatures)
-        return Authentication(reverse.get(), found_spf, signatures, policy, chain)
+        found = ahead.spf()
+        policy = self._dmarc(domains, found, signatures)
+        return Authentication(ahead.iprev(), found, signatures, policy, chain)
 
-    def _iprev(self, client: Client) -> IPRevResult:
+    def iprev(self, client: Client) -> IPRevResult:
+        """Look up the name of the client. Takes bounded time; never raises."""
         found = _within(
             TIMEOUT_S,
             "iprev",
-            lambda: iprev.check(self._resolver, client.remote_ip),
+            lambda: iprev.check(self.resolver, client.remote_ip),
             lambda: IPRevResult(IPRevStatus.TEMPERROR, problem=_TOO_LONG),
         )
         _IPREV.labels(found.status).inc()
@@ -189,7 +190,7 @@ class Checks:
         return self._dkim(content, now), self._arc(content, now)
 
     def _dkim(self, content: SignedContent, now: float) -> tuple[DKIMResult, ...]:
-        verify = partial(dkim.verify, self._resolver, content, now, run=self._run)
+        verify = partial(dkim.verify, self.resolver, content, now, run=self._run)
         began = time.perf_counter()
         # Given up means that no key is asked for: which domains signed is known all the same.
         found = _within(
@@ -203,7 +204,7 @@ class Checks:
         return found
 
     def _arc(self, content: SignedContent, now: float) -> ARCResult:
-        verify = partial(arc.verify, self._resolver, content, now, run=self._run, budget_s=KEYS_S)
+        verify = partial(arc.verify, self.resolver, content, now, run=self._run, budget_s=KEYS_S)
         found = _within(
             TIMEOUT_S,
             "arc",
@@ -223,7 +224,7 @@ class Checks:
         return _within(
             DMARC_TIMEOUT_S,
             "dmarc",
-            lambda: evaluate_authors(self._resolver, domains, found, signatures),
+            lambda: evaluate_authors(self.resolver, domains, found, signatures),
             lambda: DMARCResult(DMARCStatus.TEMPERROR, header_from=author, problem=_TOO_LONG),
         )
 
@@ -242,7 +243,7 @@ class Checks:
         if not self._zones.health(zone).is_healthy:
             return None
         began = time.perf_counter()
-        found = lookup(self._resolver, zone, ip)
+        found = lookup(self.resolver, zone, ip)
         _LISTS.labels(zone.ascii, found.status).observe(time.perf_counter() - began)
         return found if found.status is DNSBLStatus.LISTED else None
 

@@ -95,7 +95,7 @@ def _authenticated(
     if foreign.is_exempt:
         found = of_program_under_test(client)
     else:
-        found = foreign.checks.authenticate(client, arrival.spool, facts.headers, foreign.spf)
+        found = foreign.checks.authenticate(client, arrival.spool, facts.headers, foreign.ahead)
     # After the signatures have been verified: they may be for such a field.
     section = facts.headers.section
     ours = {arrival.received.hostname, parse_domain(config.static.hostname)}

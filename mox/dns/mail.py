@@ -116,9 +116,11 @@ def accepts_mail(resolver: Resolver, domain: Domain) -> Accepts:
         return hosts.accepts
     result = Accepts.NO
     for host in hosts.hosts:
-        status = host_addresses(resolver, host).status
-        if status is Status.OK:
-            return Accepts.YES
-        if status is Status.TEMPORARY:
-            result = Accepts.TEMPORARY
+        # One address is enough; most hosts have an IPv4 address.
+        for rdtype in ("A", "AAAA"):
+            status = resolver.query(host, rdtype).status
+            if status is Status.OK:
+                return Accepts.YES
+            if status is Status.TEMPORARY:
+                result = Accepts.TEMPORARY
     return result

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from mox.address import parse_domain
+from mox.address import Path, parse_domain
 from mox.config.lookup import ToAccount
 from mox.delivery import incoming, special
+from mox.delivery.ahead import Ahead
 from mox.delivery.arrival import Arrival, Decided, Foreign, Outcome, Result
-from mox.delivery.authenticate import Client
 from mox.delivery.bounce import tell_sender
 from mox.delivery.recipients import Recipient, resolve_incoming
 from mox.delivery.special import Stage
@@ -47,6 +47,7 @@ class Incoming:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._ctx = link.services.ctx
+        self._ahead: Ahead | None = None  # of the last transaction
 
     def server_config(self) -> ServerConfig:
         link, smtp = self._link, self._link.listener.smtp
@@ -77,13 +78,23 @@ class Incoming:
         """No login is ever going on here."""
 
     def mail(self, transaction: Transaction[Recipient]) -> Reply | None:
-        path = transaction.mail.path
+        path, services = transaction.mail.path, self._link.services
         refusal = self._link.refuse_failing()
-        if refusal is not None or path.is_null:
-            return refusal
+        if refusal is None and not self._is_exempt:
+            # Asked while the sender's domain is looked at, and while the client talks on.
+            client = self._link.client(path)
+            self._ahead = transaction.ahead = Ahead(services.checks, client, self._ahead)
+        refusal = refusal or self._refuse_sender(path)
+        if refusal is not None:
+            transaction.close()
+        return refusal
+
+    def _refuse_sender(self, path: Path) -> Reply | None:
+        if path.is_null:
+            return None
         if path.address is None:
             return NO_LITERAL_SENDERS
-        domain = path.address.domain
+        domain, refusal = path.address.domain, None
         if not self._is_exempt and not (self._ctx.localserve and domain.ascii == "localhost"):
             refusal = self._link.services.senders.sender(domain)
         if refusal is None and self._ctx.localserve:
@@ -116,13 +127,9 @@ class Incoming:
 
     def _may_have_several(self, transaction: Transaction[Recipient]) -> bool:
         """Whether a sender can be told of recipients that failed: it must be who it says it is."""
-        if self._is_exempt or transaction.mail.path.is_null:
+        if transaction.ahead is None or transaction.mail.path.is_null:
             return True
-        link, mail = self._link, transaction.mail
-        if transaction.spf is None:
-            received = link.received(mail, authenticated=False)
-            transaction.spf = link.services.checks.spf(Client.of(received, mail.path))
-        return transaction.spf.status is SPFStatus.PASS
+        return transaction.ahead.spf().status is SPFStatus.PASS
 
     def _needs_tls(self, found: Recipient | Reply) -> bool:
         if self._link.has_tls or not self._link.listener.smtp.require_starttls:
@@ -167,7 +174,7 @@ class Incoming:
         link, smtp = self._link, self._link.listener.smtp
         return Foreign(
             checks=link.services.checks,
-            spf=transaction.spf,
+            ahead=transaction.ahead,
             dns_blocklists=tuple(map(parse_domain, smtp.dnsbls)),
             first_time_delay_s=smtp.first_time_sender_delay.total_seconds(),
             is_exempt=self._is_exempt,

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from mox.address import Domain, parse_domain
+from mox.address import Domain, Path, parse_domain
+from mox.delivery.authenticate import Client
 from mox.delivery.special import Failure
 from mox.message.trace import Received, protocol_name
 from mox.serving.stream import Stream
@@ -67,6 +68,13 @@ class Link:
         if failure.delay_s:
             Stream.sleep(failure.delay_s)
         return Reply(failure.code, failure.enhanced, failure.text)
+
+    def client(self, mail_from: Path) -> Client:
+        """Return who wants to deliver, as message authentication sees it."""
+        hello, conn = self.hello, self.conn
+        assert hello is not None, "MAIL comes after EHLO"
+        helo = hello.domain or hello.address or conn.remote_ip
+        return Client(conn.remote_ip, helo, self.hostname, mail_from)
 
     def received(self, mail: MailFrom, *, authenticated: bool) -> Received:
         """Return the facts for the trace field of a message that is complete now."""

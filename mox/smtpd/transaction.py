@@ -14,7 +14,7 @@ from mox.store.errors import StoreError
 
 if TYPE_CHECKING:
     from mox.config import Config
-    from mox.mailauth.results import SPFResult
+    from mox.delivery.ahead import Ahead
     from mox.store import Store
     from mox.store.spool import Spool
 
@@ -35,7 +35,7 @@ class Transaction(Generic[R]):
     spool: Spool | None = None
     failure: Reply | None = None  # the message cannot be kept; the rest of it is dropped
     deadline: float = 0.0  # monotonic, 0 before DATA
-    spf: SPFResult | None = None  # when a second recipient asked for it
+    ahead: Ahead | None = None  # of clients that are asked about
 
     def begin_data(self, store: Store) -> None:
         """Get ready for the message; another BDAT of the same one changes nothing."""
@@ -65,7 +65,9 @@ class Transaction(Generic[R]):
         return self.failure
 
     def close(self) -> None:
-        """Free the message's memory or file."""
+        """Free the message's memory or file, and stop what nobody will ask about it."""
+        if self.ahead is not None:
+            self.ahead.cancel()
         if self.spool is not None:
             self.spool.close()
             self.spool = None

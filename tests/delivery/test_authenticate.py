@@ -12,13 +12,15 @@ import pytest
 
 from mox import metrics
 from mox.address import NULL_PATH, Path, parse_address, parse_domain
+from mox.delivery import ahead as ahead_module
 from mox.delivery import authenticate
+from mox.delivery.ahead import Ahead
 from mox.delivery.authenticate import Checks, Client, of_program_under_test
 from mox.delivery.headers import Headers
 from mox.mailauth.canonical import Canonicalization
 from mox.mailauth.content import SignedContent
 from mox.mailauth.dkimsign import Signer, sign
-from mox.mailauth.results import SPFResult, SPFStatus
+from mox.mailauth.results import SPFStatus
 from mox.store import Store, open_store
 from mox.store.spool import MEMORY_LIMIT, Spool
 from tests.mailauth.dkimkeys import ED25519, record
@@ -99,10 +101,62 @@ def test_a_result_that_is_known_is_not_asked_for_again(store: Store) -> None:
     resolver = ZoneResolver(ZONE)
     checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
     content = spool(store, signed=False)
-    known = SPFResult(SPFStatus.FAIL, "mailfrom", SENDER)
-    found = checks.authenticate(CLIENT, content, Headers(content.stored()), known)
-    assert found.spf is known
-    assert ("sender.example", "TXT") not in resolver.queries
+    ahead = Ahead(checks, CLIENT)
+    known = ahead.spf(), ahead.iprev()
+    gevent.sleep(0)
+    resolver.queries.clear()
+    found = checks.authenticate(CLIENT, content, Headers(content.stored()), ahead)
+    assert (found.spf, found.iprev) == known
+    assert set(resolver.queries) == {("_dmarc.sender.example", "TXT")}
+
+
+def test_the_name_of_a_client_is_looked_up_once_a_connection(store: Store) -> None:
+    resolver = ZoneResolver(ZONE)
+    checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
+    first = Ahead(checks, CLIENT)
+    second = Ahead(checks, CLIENT, first)
+    assert first.iprev() is second.iprev()
+    assert first.spf() == second.spf()
+    reverse = ("7.100.51.198.in-addr.arpa", "PTR")
+    assert resolver.queries.count(reverse) == 1
+    third = Ahead(checks, CLIENT, second)
+    assert third.iprev() is first.iprev()
+
+
+@pytest.mark.parametrize("why", ["trouble", "time"])
+def test_a_name_that_says_nothing_any_more_is_looked_up_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    reverse = ("7.100.51.198.in-addr.arpa", "PTR")
+    zone = dict(ZONE)
+    if why == "trouble":
+        zone[reverse] = ["TIMEOUT"]
+    else:
+        monkeypatch.setattr(ahead_module, "NAME_S", -1.0)
+    resolver = ZoneResolver(zone)
+    checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
+    first = Ahead(checks, CLIENT)
+    first.iprev()
+    assert Ahead(checks, CLIENT, first).iprev() is not first.iprev()
+    assert resolver.queries.count(reverse) == 2
+
+
+def test_questions_that_nobody_waits_for_any_more_end(store: Store) -> None:
+    never = gevent.event.Event()
+    ended = gevent.event.Event()
+
+    def before(name: str, rdtype: str) -> None:
+        if name == "sender.example":
+            try:
+                never.wait()
+            finally:
+                ended.set()
+
+    checks = Checks(ZoneResolver(ZONE, before=before), store.pool)  # type: ignore[arg-type]
+    ahead = Ahead(checks, CLIENT)
+    ahead.iprev()
+    ahead.cancel()
+    assert ended.wait(5)
 
 
 def test_the_methods_wait_at_the_same_time(store: Store) -> None:
