@@ -87,7 +87,7 @@ WRONG = [
     (("-ip", "not-an-address"), 1, "not an IP address"),
     (("-port-offset", "70000"), 1, "-port-offset must be"),
     (("-port-offset", "x"), 2, "invalid int value"),
-    (("-nonsense",), 2, "unrecognized arguments"),
+    (("-nonsense",), 2, "unknown flag -nonsense"),
     (("word",), 2, "unrecognized arguments"),
 ]
 

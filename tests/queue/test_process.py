@@ -215,6 +215,36 @@ def test_unknown_message_is_not_kicked(server: Serve) -> None:
     assert server.mox("queue", "list") == "messages:\n(none)\n"
 
 
+def test_limit_is_kept_by_submissions_at_the_same_time(server: Serve, sink: Sink) -> None:
+    """Over several processes: what is counted is what gets into the queue."""
+    path = server.directory / "domains.conf"
+    path.write_text(path.read_text().replace("PerDay: 100000", "PerDay: 25"))
+    server.start()
+    accepted: list[int] = []
+    refused: list[tuple[int, bytes]] = []
+
+    def send(number: int) -> None:
+        with server.client() as client:
+            for n in range(10):
+                try:
+                    to = f"u{number}-{n}@there.example"
+                    client.sendmail("mjl@example.org", to, MESSAGE.format(n))
+                    accepted.append(number)
+                except smtplib.SMTPDataError as e:
+                    refused.append((e.smtp_code, e.smtp_error))
+
+    clients = [threading.Thread(target=send, args=(number,)) for number in range(8)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert len(accepted) == 25
+    assert len(refused) == 55
+    assert {code for code, _ in refused} == {451}
+    assert all(b"4.7.1" in text for _, text in refused)
+    eventually(lambda: sum(sink.taken.values()) == 25)
+
+
 def test_hundreds_a_second_go_to_one_server(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
