@@ -20,7 +20,9 @@ from mox.config.dynamic import Dynamic
 from mox.config.schema import StructSpec, Type, spec_of
 from mox.config.static import Static
 from mox.config.submit import SubmitConfig
-from mox.webapi.hooks import Incoming, IncomingMeta, Outgoing
+from mox.webapi import client, hooks
+from mox.webapi.fields import tables
+from mox.webapi.methods import METHODS
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -108,11 +110,7 @@ def test_check_of_commands_notices(line: str) -> None:
 
 def field_names() -> set[str]:
     """All names of fields in the configuration files and in webhooks, and dotted paths of them."""
-    names: set[str] = {
-        f"{path}{field.encode_name}"
-        for path, payload in (("", Outgoing), ("", Incoming), ("Meta.", IncomingMeta))
-        for field in msgspec.structs.fields(payload)
-    }
+    names = webapi_names()
 
     def walk(spec: StructSpec, path: tuple[str, ...]) -> None:
         for field in spec.fields:
@@ -126,6 +124,16 @@ def field_names() -> set[str]:
     walk(spec_of(Dynamic), ())
     walk(spec_of(SubmitConfig), ())
     return names
+
+
+def webapi_names() -> set[str]:
+    """Of methods, fields of JSON, and what the client raises."""
+    structs = [kind for each in METHODS.values() for kind in (each.request, each.response)]
+    shown = [table for struct in structs if struct is not None for table in tables(struct)]
+    shown += [*tables(hooks.Outgoing), *tables(hooks.Incoming)]
+    fields = {field.name for table in shown for field in table.fields}
+    meta = {f"Meta.{field.encode_name}" for field in msgspec.structs.fields(hooks.IncomingMeta)}
+    return {*METHODS, *client.__all__, *fields, *meta}
 
 
 def struct_in(value: Type) -> StructSpec | None:

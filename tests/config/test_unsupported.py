@@ -29,7 +29,6 @@ def test_default_written_out_is_not_listed(files: Files) -> None:
     ("path", "value"),
     [
         ("Accounts/mjl/NoCustomPassword", "true"),
-        ("Accounts/mjl/FullName", "x"),
         ("Accounts/mjl/Destinations/mjl@example.org/FullName", "x"),
     ],
 )
