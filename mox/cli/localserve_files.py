@@ -15,7 +15,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -24,6 +24,7 @@ ADDRESS: Final = "mox@localhost"
 PASSWORD: Final = "moxmoxmox"  # noqa: S105  # printed at each start: for tests on this machine
 ADMIN_PASSWORD: Final = "moxadmin"  # noqa: S105
 CERTIFICATE: Final = "localhost.crt"
+_SIGNING_KEY: Final = "dkim.localserve.privatekey.pkcs8.pem"
 MAX_OFFSET: Final = 65535 - 993
 
 _STATIC = """\
@@ -104,10 +105,23 @@ Domains:
 	localhost:
 		# mox+anything@localhost is mox@localhost.
 		LocalpartCatchallSeparator: +
+
+		# Messages are signed. What comes in is checked with this key, not with DNS.
+		DKIM:
+			Selectors:
+				localserve:
+					Canonicalization:
+						HeaderRelaxed: true
+						BodyRelaxed: true
+					Expiration: 72h
+					PrivateKeyFile: dkim.localserve.privatekey.pkcs8.pem
+			Sign:
+				- localserve
 Accounts:
 	mox:
-		# Remember messages that left the queue.
+		# Remember messages and webhooks that left the queue.
 		KeepRetiredMessagePeriod: 72h0m0s
+		KeepRetiredWebhookPeriod: 72h0m0s
 		Domain: localhost
 		Destinations:
 			mox@localhost: nil
@@ -161,6 +175,7 @@ def write_files(directory: Path, choices: Choices) -> None:
     files = {
         "localhost.key": key,
         CERTIFICATE: certificate,
+        _SIGNING_KEY: _pem(ed25519.Ed25519PrivateKey.generate()),
         "adminpasswd": hash_password(ADMIN_PASSWORD),
         "receivedid.key": os.urandom(24),
         "domains.conf": _DYNAMIC.encode(),
@@ -197,8 +212,11 @@ def make_certificate(ips: Sequence[str]) -> tuple[bytes, bytes]:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return key_pem, certificate.public_bytes(Encoding.PEM)
+    return _pem(key), certificate.public_bytes(Encoding.PEM)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def hash_password(password: str) -> bytes:

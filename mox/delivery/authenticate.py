@@ -19,6 +19,7 @@ from mox import metrics
 from mox.address import Domain, Path
 from mox.delivery.ahead import Ahead
 from mox.delivery.headers import Headers
+from mox.delivery.ownkeys import OwnKeys
 from mox.mailauth import arc, dkim, iprev, spf
 from mox.mailauth.content import LONG_BODY_OCTETS, SignedContent
 from mox.mailauth.dmarcauthor import author_domains, evaluate_authors
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Histogram
 
+    from mox.config import Config
     from mox.dns import Resolver
     from mox.store.pool import BlockingPool
     from mox.store.spool import Spool
@@ -178,12 +180,35 @@ class Checks:
         _IPREV.labels(found.status).inc()
         return found
 
-    def _signatures(self, spool: Spool) -> tuple[tuple[DKIMResult, ...], ARCResult]:
-        stored = spool.stored()
+    def of_program_under_test(self, client: Client, config: Config, spool: Spool) -> Authentication:
+        """Return what holds for a client near a localserve instance, without asking DNS.
+
+        Programs under test are to get through as on a well-kept host. Signatures are checked with
+        the keys of the configuration.
+        """
+        domain = client.mail_from.domain if not client.mail_from.is_null else client.helo
+        found = SPFResult(SPFStatus.NONE)
+        if isinstance(domain, Domain):
+            identity: Literal["helo", "mailfrom"] = (
+                "helo" if client.mail_from.is_null else "mailfrom"
+            )
+            found = SPFResult(SPFStatus.PASS, identity, domain, mechanism="default")
+        content = self._content(spool)
+        return Authentication(
+            iprev=IPRevResult(IPRevStatus.PASS),
+            spf=found,
+            dkim=dkim.verify(OwnKeys(config), content, time.time(), run=self._run, is_near=True),
+            dmarc=DMARCResult(DMARCStatus.NONE),
+            arc=ARCResult(ARCStatus.NONE),
+        )
+
+    def _content(self, spool: Spool) -> SignedContent:
         if spool.size > LONG_BODY_OCTETS:
-            content = self._pool.apply(SignedContent, (stored,))
-        else:
-            content = SignedContent(stored)
+            return self._pool.apply(SignedContent, (spool.stored(),))
+        return SignedContent(spool.stored())
+
+    def _signatures(self, spool: Spool) -> tuple[tuple[DKIMResult, ...], ARCResult]:
+        content = self._content(spool)
         now = time.time()
         if not content.count(dkim.FIELD) and not content.count(arc.SEAL):
             return (), ARCResult(ARCStatus.NONE)
@@ -266,22 +291,3 @@ def _within(limit_s: float, method: str, check: Callable[[], T], late: Callable[
     finally:
         timeout.close()
         _seconds(method).observe(time.perf_counter() - began)
-
-
-def of_program_under_test(client: Client) -> Authentication:
-    """What holds for a client near a localserve instance, without asking DNS.
-
-    Programs under test are to get through as on a well-kept host.
-    """
-    domain = client.mail_from.domain if not client.mail_from.is_null else client.helo
-    found = SPFResult(SPFStatus.NONE)
-    if isinstance(domain, Domain):
-        identity: Literal["helo", "mailfrom"] = "helo" if client.mail_from.is_null else "mailfrom"
-        found = SPFResult(SPFStatus.PASS, identity, domain, mechanism="default")
-    return Authentication(
-        iprev=IPRevResult(IPRevStatus.PASS),
-        spf=found,
-        dkim=(),
-        dmarc=DMARCResult(DMARCStatus.NONE),
-        arc=ARCResult(ARCStatus.NONE),
-    )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from mox.address import parse_domain
 from mox.delivery import evaluations, followups, rejects, replies, special
 from mox.delivery.arrival import Arrival, Foreign, Result
-from mox.delivery.authenticate import Client, of_program_under_test
+from mox.delivery.authenticate import Client
 from mox.delivery.facts import MessageFacts
 from mox.delivery.headers import Headers
 from mox.delivery.plans import Plan, Planner
@@ -93,7 +93,7 @@ def _authenticated(
     client = Client.of(arrival.received, arrival.reverse_path)
     found: Authentication
     if foreign.is_exempt:
-        found = of_program_under_test(client)
+        found = foreign.checks.of_program_under_test(client, config, arrival.spool)
     else:
         found = foreign.checks.authenticate(client, arrival.spool, facts.headers, foreign.ahead)
     # After the signatures have been verified: they may be for such a field.

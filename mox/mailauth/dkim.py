@@ -15,11 +15,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mox.address import AddressError, Domain, parse_domain
 from mox.mailauth.content import Data, Run, SignedContent, run_here
-from mox.mailauth.keyrecord import LOOKUP_BUDGET_S, FoundKey, KeyProblem, Keys
+from mox.mailauth.keyrecord import LOOKUP_BUDGET_S, FoundKey, KeyProblem, Keys, Questions
 from mox.mailauth.results import DKIMResult, DKIMStatus
 from mox.mailauth.signature import (
     MAX_FIELD_OCTETS,
@@ -32,9 +32,6 @@ from mox.mailauth.signature import (
 )
 from mox.mailauth.suffixes import is_public_suffix
 from mox.mailauth.tags import TagError, colon_list, parse_tags, without_white
-
-if TYPE_CHECKING:
-    from mox.dns import Resolver
 
 FIELD: Final = b"dkim-signature"
 # Each costs a look-up. Real mail has up to four.
@@ -73,24 +70,28 @@ class _Evaluation:
 
 
 def verify(
-    resolver: Resolver,
+    resolver: Questions,
     message: Data | SignedContent,
     now: float,
     *,
     run: Run = run_here,
     budget_s: float = LOOKUP_BUDGET_S,
     clock: Callable[[], float] = time.monotonic,
+    is_near: bool = False,
 ) -> tuple[DKIMResult, ...]:
     """Evaluate the first MAX_SIGNATURES signatures of a message in stored form.
 
     `now` is in seconds since the epoch. Give a `SignedContent` when ARC is verified, too, or for
     wire form. `run` is called with the hashing of long bodies and headers, to do it in a native
     thread (`BlockingPool.apply`); everything else is short. Look-ups are done one after the other
-    and take `budget_s` seconds at most. Never raises.
+    and take `budget_s` seconds at most. `is_near`: of programs on this machine, whose domain may be
+    localhost. Never raises.
     """
     content = message if isinstance(message, SignedContent) else SignedContent(message)
     keys = Keys(resolver, budget_s=budget_s, clock=clock)
-    evaluations = [_begin(content, index, now) for index in content.indices(FIELD)[:MAX_SIGNATURES]]
+    evaluations = [
+        _begin(content, index, now, is_near) for index in content.indices(FIELD)[:MAX_SIGNATURES]
+    ]
     for evaluation in _open(evaluations):
         _check_header(content, evaluation, keys, run)
     _check_bodies(content, evaluations, run)
@@ -109,7 +110,7 @@ def _open(evaluations: list[_Evaluation]) -> list[_Evaluation]:
 # ---- what the field says
 
 
-def _begin(content: SignedContent, index: int, now: float) -> _Evaluation:
+def _begin(content: SignedContent, index: int, now: float, is_near: bool) -> _Evaluation:
     """Read one field and check what it says by itself."""
     evaluation = _Evaluation(index, DKIMResult(DKIMStatus.NEUTRAL))
     try:
@@ -120,6 +121,7 @@ def _begin(content: SignedContent, index: int, now: float) -> _Evaluation:
         evaluation.result = replace(evaluation.result, sdid=signature.sdid)
         evaluation.identity = _check_identity(tags, signature.sdid)
         _check_parameters(tags, signature, now)
+        _check_domain(signature.sdid, is_near)
         _check_policy(tags, signature)
     except TagError as e:
         evaluation.end(DKIMStatus.PERMERROR, str(e))
@@ -172,8 +174,14 @@ def _check_parameters(tags: dict[str, bytes], signature: Signature, now: float) 
     if b"dns/txt" not in colon_list(methods):
         raise TagError("unknown way to get the key")
     _check_times(signature.signed_at, signature.expires_at, now)
+
+
+def _check_domain(sdid: Domain, is_near: bool) -> None:
+    # RFC 6761 §6.3: localhost is no registry; elsewhere it is another machine.
+    if is_near and sdid.ascii == "localhost":
+        return
     # RFC 6376 §6.1.1 leaves d= of a registry to the verifier: nobody may sign for all below it.
-    if is_public_suffix(signature.sdid):
+    if is_public_suffix(sdid):
         raise TagError("d= is a public suffix")
 
 

@@ -9,7 +9,7 @@ import base64
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
-from mox.dns import Answer, Resolver, Status
+from mox.dns import Answer, Status
 from mox.mailauth.tags import TagError, colon_list, parse_tags, without_white
 
 PublicKey = RSAPublicKey | Ed25519PublicKey
@@ -154,12 +154,19 @@ def key_record(key: PublicKey) -> str:
     return f"v=DKIM1;h=sha256;{kind}p={base64.b64encode(octets).decode('ascii')}"
 
 
+class Questions(Protocol):
+    """Who answers for DNS: usually a `mox.dns.Resolver`."""
+
+    def query(self, name: str, rdtype: str, timeout_s: float | None = None) -> Answer:
+        """Look up an absolute name; never raises."""
+
+
 class Keys:
     """Looks up key records, each name once, within a time for all of them together."""
 
     def __init__(
         self,
-        resolver: Resolver,
+        resolver: Questions,
         *,
         budget_s: float = LOOKUP_BUDGET_S,
         clock: Callable[[], float] = time.monotonic,

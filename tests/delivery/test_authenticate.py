@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path as FilePath
 
 import gevent
 import gevent.event
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mox import metrics
 from mox.address import NULL_PATH, Path, parse_address, parse_domain
+from mox.config import Config
 from mox.delivery import ahead as ahead_module
 from mox.delivery import authenticate
 from mox.delivery.ahead import Ahead
-from mox.delivery.authenticate import Checks, Client, of_program_under_test
+from mox.delivery.authenticate import Checks, Client
 from mox.delivery.headers import Headers
 from mox.mailauth.canonical import Canonicalization
 from mox.mailauth.content import SignedContent
 from mox.mailauth.dkimsign import Signer, sign
-from mox.mailauth.results import SPFStatus
+from mox.mailauth.results import Authentication, SPFStatus
 from mox.store import Store, open_store
 from mox.store.spool import MEMORY_LIMIT, Spool
 from tests.mailauth.dkimkeys import ED25519, record
@@ -214,14 +217,26 @@ def test_block_lists_are_asked_in_order_and_dead_ones_skipped(store: Store) -> N
     assert checks.blocklisted(zones[:2], CLIENT.remote_ip) is None
 
 
-def test_programs_under_test_pass_without_questions() -> None:
-    found = of_program_under_test(CLIENT)
+def test_programs_under_test_pass_without_questions(store: Store, config: Config) -> None:
+    resolver = ZoneResolver(ZONE)
+    checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
+
+    def under_test(client: Client, config: Config = config) -> Authentication:
+        return checks.of_program_under_test(client, config, spool(store))
+
+    found = under_test(CLIENT)
+    assert [each.status.value for each in found.dkim] == ["permerror"]
     assert (found.iprev.status.value, found.spf.status.value) == ("pass", "pass")
     assert found.spf.domain == SENDER
-    helo = of_program_under_test(Client(CLIENT.remote_ip, CLIENT.helo, CLIENT.hostname, NULL_PATH))
+    helo = under_test(Client(CLIENT.remote_ip, CLIENT.helo, CLIENT.hostname, NULL_PATH))
     assert (helo.spf.identity, helo.spf.domain) == ("helo", CLIENT.helo)
     unnamed = Client(CLIENT.remote_ip, CLIENT.remote_ip, CLIENT.hostname, NULL_PATH)
-    assert of_program_under_test(unnamed).spf.status is SPFStatus.NONE
+    assert under_test(unnamed).spf.status is SPFStatus.NONE
+    for key, status in ((ED25519, "pass"), (Ed25519PrivateKey.generate(), "fail")):
+        own = Signer(domain=SENDER, selector="K", key=key, names=("From",))
+        signing = replace(config, signers={SENDER.ascii: (own,)})
+        assert [each.status.value for each in under_test(CLIENT, signing).dkim] == [status]
+    assert resolver.queries == []
 
 
 def test_results_are_counted(store: Store) -> None:

@@ -57,6 +57,7 @@ def test_initonly_writes_and_ends(tmp_path: Path) -> None:
     done = mox("localserve", "-dir", directory, "-initonly", "-port-offset", "20000")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in directory.iterdir()}
+    assert "dkim.localserve.privatekey.pkcs8.pem" in names
     assert names >= {"mox.conf", "domains.conf", "localhost.key", "localhost.crt", "adminpasswd"}
     for name in names - {"accounts", "index", "run", "queue"}:
         assert not (directory / name).stat().st_mode & (stat.S_IROTH | stat.S_IWOTH), name

@@ -49,6 +49,7 @@ def test_mail_for_anybody_comes_back(shared: Server, tls: bool) -> None:
     for message in found:
         assert b"Return-Path: <mox@localhost>\r\n" in message
         assert re.search(rb"\bwith\s+ESMTPSA\b" if tls else rb"\bwith\s+ESMTPA\b", message)
+        assert re.search(rb"\bdkim=pass\b[^;]*\bheader\.d=localhost\b", message)
         # Who submitted from where is nobody's business.
         assert b"client.example" not in message
 
