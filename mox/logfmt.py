@@ -267,7 +267,7 @@ def describe(err: BaseException | str) -> str:
 
 def render(value: object) -> str:
     """A value as it stands after `key=`: plain if it can be, else quoted."""
-    text = _text(value)
+    text = value if type(value) is str else str(value) if type(value) is int else _text(value)
     return quote(text) if _NEEDS_QUOTES.search(text) else text
 
 

@@ -6,6 +6,7 @@ them. Whoever answers slowly or never costs this sender time and a temporary err
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ KEYS_S: Final = 40.0
 DMARC_TIMEOUT_S: Final = 15.0
 DNSBL_TIMEOUT_S: Final = 30.0
 
+_SIGNED: Final = re.compile(rb"dkim-signature|arc-seal", re.IGNORECASE)
+_NO_CHAIN: Final = ARCResult(ARCStatus.NONE)
 _TOO_LONG: Final = "DNS took too long"
 _SECONDS = metrics.histogram(
     "mox_smtpserver_verify_duration_seconds",
@@ -102,6 +105,11 @@ _LATE = metrics.counter(
 def _seconds(method: str) -> Histogram:
     """Return the timer of a method; finding it by label each time is slower."""
     return _SECONDS.labels(method)
+
+
+@cache
+def _spf_results(status: SPFStatus) -> Histogram:
+    return _SPF.labels(status)
 
 
 @cache
@@ -150,7 +158,7 @@ class Checks:
 
         began = time.perf_counter()
         found = _within(TIMEOUT_S, "spf", check, late)
-        _SPF.labels(found.status).observe(time.perf_counter() - began)
+        _spf_results(found.status).observe(time.perf_counter() - began)
         return found
 
     def authenticate(
@@ -164,7 +172,7 @@ class Checks:
         domains = author_domains(headers.raw(b"from"))
         if domains:
             ahead.expect_author(domains[0])
-        signatures, chain = self._signatures(spool)
+        signatures, chain = self._signatures(spool, headers)
         found = ahead.spf()
         policy = self._dmarc(domains, found, signatures)
         return Authentication(ahead.iprev(), found, signatures, policy, chain)
@@ -207,11 +215,16 @@ class Checks:
             return self._pool.apply(SignedContent, (spool.stored(),))
         return SignedContent(spool.stored())
 
-    def _signatures(self, spool: Spool) -> tuple[tuple[DKIMResult, ...], ARCResult]:
+    def _signatures(
+        self, spool: Spool, headers: Headers
+    ) -> tuple[tuple[DKIMResult, ...], ARCResult]:
+        # The usual message without signatures need not be taken apart to see that.
+        if headers.has_separator and not _SIGNED.search(headers.section):
+            return (), _NO_CHAIN
         content = self._content(spool)
         now = time.time()
         if not content.count(dkim.FIELD) and not content.count(arc.SEAL):
-            return (), ARCResult(ARCStatus.NONE)
+            return (), _NO_CHAIN
         return self._dkim(content, now), self._arc(content, now)
 
     def _dkim(self, content: SignedContent, now: float) -> tuple[DKIMResult, ...]:

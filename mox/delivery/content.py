@@ -17,7 +17,7 @@ from mox.junk import classifier
 from mox.junk.classifier import Classification
 from mox.junk.mailboxflags import MailboxFlags
 from mox.junk.params import Params
-from mox.junk.tokens import tokens
+from mox.junk.tokens import has_bad_type, tokens
 from mox.store.words import read_counts, read_state
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 # Larger messages are read in the thread pool, so that the loop goes on.
 _INLINE_OCTETS = 32 << 10
-
-# For an account that has learnt nothing: no word can say anything.
-_NO_WORDS = Params(onegrams=False, twograms=False, threegrams=False)
 
 
 def params(config: AccountConfig) -> Params | None:
@@ -64,8 +61,11 @@ def classify(account: Account, given: Params, message: bytes | mmap) -> Classifi
 
 def _classify(account: Account, given: Params, message: bytes | mmap) -> Classification:
     dbs = account.store.dbs
-    has_learnt = any(read_state(dbs, account.id).totals)
-    found = tokens(message, given if has_learnt else _NO_WORDS, wire=False)
+    if not any(read_state(dbs, account.id).totals):
+        # No word can say anything.
+        is_bad = has_bad_type(message, wire=False)
+        return classifier.BAD_TYPE if is_bad else classifier.UNKNOWN
+    found = tokens(message, given, wire=False)
     if found.has_bad_type:
         return classifier.BAD_TYPE
     totals, counts = read_counts(dbs, account.id, found.words)

@@ -8,9 +8,8 @@ one reply tells the result. When it worked for some only, the sender hears of th
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from mox.address import parse_domain
@@ -53,7 +52,7 @@ def deliver(store: Store, config: Config, arrival: Arrival, *, localserve: bool)
         except StoreError as e:
             return _not_stored(arrival, facts, e)
     trace = Trace(facts, arrival.reverse_path)
-    planner = Planner(store, config, arrival, facts, trace, _hasher(store, arrival))
+    planner = Planner(store, config, arrival, facts, trace)
     plans = [planner.plan(recipient) for recipient in arrival.recipients]
     delay_s = _apply_special(plans) if localserve else _stranger_delay(arrival, plans)
     followups.attach(store, config, arrival, facts, plans)
@@ -104,19 +103,6 @@ def _authenticated(
         arrival.spool.replace_start(len(section), kept)
     is_sampled = random.random() * 100 < found.dmarc.percent
     return replace(facts, authentication=found, is_sampled=is_sampled)
-
-
-def _hasher(store: Store, arrival: Arrival) -> Callable[[], bytes]:
-    """Return what hashes the message when that is asked for, once."""
-
-    @cache
-    def content_hash() -> bytes:
-        spool = arrival.spool
-        if spool.is_large:
-            return store.pool.apply(rejects.content_hash, (spool.stored(),))
-        return rejects.content_hash(spool.stored())
-
-    return content_hash
 
 
 def _stranger_delay(arrival: Arrival, plans: Sequence[Plan]) -> float:

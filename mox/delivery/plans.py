@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +25,8 @@ from mox.store.model import Flag, Target
 from mox.turns import give_turn
 
 if TYPE_CHECKING:
+    from prometheus_client import Counter
+
     from mox.config import Config
     from mox.config.account import Account as AccountConfig
     from mox.store import Store
@@ -38,6 +40,12 @@ _deliveries = metrics.counter(
 
 # The loop gets a turn after so many decisions about one message.
 _DECISIONS_AT_ONCE = 8
+
+
+@lru_cache(maxsize=256)
+def _delivered(result: str, reason: str) -> Counter:
+    """Return the counter of one outcome; finding it by labels each time is slower."""
+    return _deliveries.labels(result, reason)
 
 
 @dataclass(slots=True)
@@ -69,7 +77,7 @@ class Plan:
         return any(each.decision.accept and each.decision.delays for each in self.decided)
 
     def outcome(self) -> Outcome:
-        _deliveries.labels(self.result, self.reason).inc()
+        _delivered(self.result, self.reason).inc()
         return Outcome(
             self.recipient, self.reply, self.result, self.reason, self.error, tuple(self.decided)
         )
@@ -84,8 +92,8 @@ class Planner:
     arrival: Arrival
     facts: MessageFacts
     trace: Trace
-    content_hash: Callable[[], bytes]
     _decisions: int = 0
+    _hash: bytes = b""  # of the message, once it was asked for
 
     def plan(self, recipient: Recipient) -> Plan:
         plan = Plan(recipient)
@@ -158,6 +166,15 @@ class Planner:
         )
         return decide(case)
 
+    def _content_hash(self) -> bytes:
+        if not self._hash:
+            stored = self.arrival.spool.stored()
+            if self.arrival.spool.is_large:
+                self._hash = self.store.pool.apply(rejects.content_hash, (stored,))
+            else:
+                self._hash = rejects.content_hash(stored)
+        return self._hash
+
     def _account(self, to: ToAccount) -> AccountConfig:
         return self.config.dynamic.accounts[to.account]
 
@@ -166,7 +183,7 @@ class Planner:
         address = path if to is plan.recipient.to else _member_address(to, path)
         origin = decision.origin
         if decision.is_reject and origin is not None:
-            origin = msgspec.structs.replace(origin, content_hash=self.content_hash())
+            origin = msgspec.structs.replace(origin, content_hash=self._content_hash())
         is_copy = decision.is_reject and not decision.accept
         return Target(
             account=account,

@@ -55,6 +55,8 @@ class Classification:
 
 # RFC 2045 §5.1 is broken by programs that send junk, hardly by others.
 BAD_TYPE = Classification(1.0, True)
+# What can be said without any trained message.
+UNKNOWN = Classification(0.5, False)
 
 
 def classify(counts: Mapping[str, Counts], totals: Totals, params: Params) -> Classification:

@@ -27,6 +27,7 @@ HEADER_OCTETS = 1 << 15  # of all values together
 MAX_TOKENS = 5000
 
 _LIMITS = Limits(parts=200, scans=4, near_boundaries=1000)
+_BAD_TYPE = "content-type"
 _PREFIXES = {
     name.lower().encode(): f"{name}:"
     for name in ("From", "To", "Cc", "Bcc", "Reply-To", "Subject", "Sender", "Return-Path")
@@ -44,6 +45,13 @@ class Tokens:
     has_bad_type: bool = False
 
 
+def has_bad_type(message: Data, *, wire: bool) -> bool:
+    """Whether a Content-Type field makes no sense; all that matters when no words are known."""
+    reader = Reader(as_bytes(message[:MESSAGE_OCTETS]), wire=wire, limits=_LIMITS)
+    reader.read()
+    return reader.malformed == _BAD_TYPE
+
+
 def tokens(message: Data, params: Params, *, wire: bool) -> Tokens:
     """Read a message. Never raises; about 0.3 ms for 5 kB of text, under 100 ms for any."""
     data = as_bytes(message[:MESSAGE_OCTETS])
@@ -57,7 +65,7 @@ def tokens(message: Data, params: Params, *, wire: bool) -> Tokens:
     if len(found) > MAX_TOKENS:
         # Which ones must not change from one reading to the next.
         found = set(sorted(found)[:MAX_TOKENS])
-    return Tokens(frozenset(found), reader.malformed == "content-type")
+    return Tokens(frozenset(found), reader.malformed == _BAD_TYPE)
 
 
 def _text_tokens(text: str, params: Params) -> set[str]:

@@ -38,16 +38,20 @@ class FoldedField:
     def add(self, *tokens: str, separator: str = " ") -> FoldedField:
         """Add tokens, each after the separator (which is dropped at the start of a line)."""
         for token in tokens:
-            token = clean(token)
+            if not token.isprintable():
+                token = clean(token)
+            width = self._column + len(separator) + len(token)
             if self._at_line_start:
                 self._put(token)
-            elif self._column + len(separator) + len(token) > _MAX_COLUMN and self._column > 1:
+            elif width <= _MAX_COLUMN or self._column <= 1:
+                self._pieces.append(separator)
+                self._pieces.append(token)
+                self._column = width
+            else:
                 # What is not white space of the separator belongs to the line before.
                 self._put(separator.rstrip())
                 self.newline()
                 self._put(token)
-            else:
-                self._put(separator + token)
         return self
 
     def newline(self) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mox.junk.params import Params
-from mox.junk.tokens import MAX_TOKENS, Tokens, tokens
+from mox.junk.tokens import MAX_TOKENS, Tokens, has_bad_type, tokens
 
 TEXT = "Don't miss it's big offer 2024 12345 abc 'quoted' don''t café ab"
 ONE = {"don", "miss", "big", "offer", "abc", "quoted", "café"}
@@ -99,6 +99,7 @@ def test_html_is_not_joined_at_line_breaks() -> None:
 def test_content_type_that_makes_no_sense_is_told(content_type: str, bad: bool) -> None:
     message = f"Content-Type: {content_type}\n\nhello\n".encode()
     assert tokens(message, Params(), wire=False).has_bad_type is bad
+    assert has_bad_type(message, wire=False) is bad
 
 
 def test_same_tokens_at_every_reading() -> None:
