@@ -53,7 +53,7 @@ from mox.webapi.failures import (
     Unreachable,
     WebapiError,
 )
-from mox.webapi.upload import Body, MultipartForm, Upload, UrlencodedForm
+from mox.webapi.upload import Body, Upload, form_of
 
 __all__ = [
     "Busy",
@@ -68,7 +68,7 @@ __all__ = [
 ]
 
 _MAX_ANSWER: Final = 256 * 1024 * 1024
-_MAX_ERROR: Final = 64 * 1024
+_MAX_ERROR: Final = 1024 * 1024
 _USUAL_WAIT_S: Final = 5
 # What can be done twice without harm, and with the same answer.
 _REPEATABLE: Final = {
@@ -147,7 +147,7 @@ class Client:
         """
         files = {"alternativefile": alternative, "inlinefile": inline, "attachedfile": attached}
         request = msgspec.json.encode(message)
-        body = MultipartForm(request, files) if any(files.values()) else UrlencodedForm(request)
+        body = form_of(request, files)
         with self._call("Send", body, idempotency_key or secrets.token_urlsafe(16)) as answer:
             return _decoded(answer, types.SendResult)
 
@@ -228,19 +228,18 @@ class Client:
         `files` are by the names of the form's fields: `attachedfile`. Returns the answer's
         Content-Type.
         """
-        body = MultipartForm(request, files) if files else UrlencodedForm(request)
-        with self._call(method, body, idempotency_key) as answer:
+        with self._call(method, form_of(request, files), idempotency_key) as answer:
             for piece in answer.pieces():
                 write(piece)
             return answer.header("Content-Type")
 
     def _simple(self, method: str, request: msgspec.Struct, kind: type[_Result]) -> _Result:
-        with self._call(method, UrlencodedForm(msgspec.json.encode(request))) as answer:
+        with self._call(method, form_of(msgspec.json.encode(request))) as answer:
             return _decoded(answer, kind)
 
     def _save(self, method: str, request: msgspec.Struct, into: BinaryIO) -> int:
         octets = 0
-        with self._call(method, UrlencodedForm(msgspec.json.encode(request))) as answer:
+        with self._call(method, form_of(msgspec.json.encode(request))) as answer:
             for piece in answer.pieces():
                 into.write(piece)
                 octets += len(piece)

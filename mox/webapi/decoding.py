@@ -22,6 +22,9 @@ MAX_CONTAINERS: Final = 100_000
 _LONG: Final = 2 * MAX_CONTAINERS
 
 T = TypeVar("T", bound=Struct)
+# Values in a request that is lenient about names or null: each of these takes some microseconds.
+MAX_LENIENT: Final = 20_000
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -35,8 +38,8 @@ def decode_request(raw: bytes, type_: type[T]) -> T:
         raise RequestError("too many objects and lists")
     try:
         value: T = _decoder(type_)(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # ValidationError is a DecodeError
-        return _decode_leniently(raw, type_)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:  # ValidationError is a DecodeError
+        return _decode_leniently(raw, type_, str(e))
     return value
 
 
@@ -45,8 +48,10 @@ def _decoder(type_: type[T]) -> Callable[[bytes], T]:
     return msgspec.json.Decoder(type_).decode
 
 
-def _decode_leniently(raw: bytes, type_: type[T]) -> T:
+def _decode_leniently(raw: bytes, type_: type[T], problem: str) -> T:
     value = _first_value(raw.decode("utf-8", "replace").lstrip(" \t\r\n"))
+    if _has_many(value):
+        raise RequestError(problem)
     try:
         return msgspec.convert(_fit(value, _shape(type_), "$"), type_)
     except msgspec.ValidationError as e:
@@ -77,6 +82,18 @@ def _refuse_constant(name: str) -> Json:
 
 
 _JSON: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _has_many(value: Json) -> bool:
+    """Whether there are more than MAX_LENIENT values, at all depths."""
+    left, waiting = MAX_LENIENT, [value]
+    while waiting and left >= 0:
+        value = waiting.pop()
+        if isinstance(value, (dict, list)):
+            left -= len(value)
+            if left >= 0:
+                waiting += value.values() if isinstance(value, dict) else value
+    return left < 0
 
 
 # ---- from what is lenient to what is exact

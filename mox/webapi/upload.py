@@ -52,6 +52,21 @@ class Upload:
         return self.source.stat().st_size if isinstance(self.source, Path) else len(self.source)
 
 
+# Beyond this the escapes of a urlencoded form cost more than the frame of a multipart.
+_LONG_REQUEST = 16 * 1024
+
+
+def form_of(request: bytes, files: Mapping[str, Sequence[Upload]] | None = None) -> Body:
+    """Return the form for a request in JSON, and files by the names of their fields.
+
+    Raises what MultipartForm raises.
+    """
+    given = {name: uploads for name, uploads in (files or {}).items() if uploads}
+    if given or len(request) > _LONG_REQUEST:
+        return MultipartForm(request, given)
+    return UrlencodedForm(request)
+
+
 class Body(Protocol):
     """The body of a request, which can be sent more than once."""
 

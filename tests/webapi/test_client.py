@@ -111,6 +111,17 @@ def test_files_are_uploaded(fake: FakeServer, client: Client, tmp_path: Path) ->
     assert found[f"attachedfile:{large.name}"][0]["Content-Type"] == "application/pdf"
 
 
+def test_a_long_request_is_not_escaped(fake: FakeServer, client: Client) -> None:
+    fake.answers = [(200, JSON, SENT)]
+    message = SendRequest(to=TO, text="%&=+ß\r\n--x\r\n" * 10_000)
+    client.send(message)
+    [call] = fake.calls
+    [(field, content)] = call.fields
+    assert field["name"] == "request"
+    assert decode_request(content, SendRequest) == message
+    assert len(call.body) < len(content) + 300
+
+
 def test_a_large_file_is_not_held_in_memory(fake: FakeServer, tmp_path: Path) -> None:
     path = tmp_path / "large"
     with path.open("wb") as file:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mox.webapi.decoding import MAX_CONTAINERS, RequestError, decode_request
+from mox.webapi.decoding import MAX_CONTAINERS, MAX_LENIENT, RequestError, decode_request
 from mox.webapi.methods import METHODS
 from mox.webapi.types import (
     File,
@@ -130,6 +130,19 @@ def test_a_request_of_nothing_but_objects_is_refused() -> None:
     raw = b'{"To":[' + b",".join([b"{}"] * (MAX_CONTAINERS + 1)) + b"]}"
     with pytest.raises(RequestError, match="too many"):
         decode_request(raw, SendRequest)
+
+
+def test_leniency_has_its_limit() -> None:
+    """It takes time: an exact request of this size is decoded at once."""
+    many = ",".join(['"<a@b>"'] * (MAX_LENIENT + 1))
+    assert len(decode_request(f'{{"References":[{many}]}}'.encode(), SendRequest).references) > 1
+    with pytest.raises(RequestError, match="unknown field `references`"):
+        decode_request(f'{{"references":[{many}]}}'.encode(), SendRequest)
+    with pytest.raises(RequestError, match=r"Expected `str`, got `int` - at `\$.Subject`"):
+        decode_request(f'{{"References":[{many}],"Subject":1}}'.encode(), SendRequest)
+    nested = '{"extra":{"a":"b"},"headers":[' + ",".join(['["a","b"]'] * (MAX_LENIENT // 3)) + "]}"
+    with pytest.raises(RequestError, match="unknown field `extra`"):
+        decode_request(nested.encode(), SendRequest)
 
 
 _JSON = st.recursive(

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from mox.address import Address, AddressError, Path, parse_address
 from mox.message.composefields import has_controls
+from mox.turns import give_turn
 from mox.web.webapi.errors import CallError
 from mox.webapi.types import ErrorCode, NameAddress
+
+# More than any address that can be used has, also with a quoted localpart.
+_MAX_ADDRESS: Final = 1000
+# So many are read before others have a turn: each takes some microseconds.
+_TURN: Final = 200
 
 
 def parse(text: str) -> Address:
     """Read an address. Raises CallError."""
     try:
+        if len(text) > _MAX_ADDRESS:
+            raise AddressError(f"longer than {_MAX_ADDRESS} characters")
         return parse_address(text)
     except AddressError as e:
-        raise CallError(ErrorCode.BAD_ADDRESS, f'parsing address "{text}": {e}') from e
+        shown = text[:_MAX_ADDRESS]
+        raise CallError(ErrorCode.BAD_ADDRESS, f'parsing address "{shown}": {e}') from e
 
 
 def parse_path(text: str) -> Path:
@@ -26,7 +36,12 @@ def parse_path(text: str) -> Path:
 
 def parse_all(given: Sequence[NameAddress]) -> list[tuple[str, Address]]:
     """Read addresses with display names. Raises CallError."""
-    return [(_name(each), parse(each.address)) for each in given]
+    found: list[tuple[str, Address]] = []
+    for each in given:
+        found.append((_name(each), parse(each.address)))
+        if len(found) % _TURN == 0:
+            give_turn()
+    return found
 
 
 def _name(given: NameAddress) -> str:

@@ -20,6 +20,7 @@ from mox.store.places import Place
 from mox.web.webapi.call import Octets
 from mox.web.webapi.errors import CallError
 from mox.web.webapi.flagging import parse_flags, shown_flags
+from mox.web.webapi.sizes import check_flags
 from mox.webapi import types
 from mox.webapi.naming import mailbox_name
 from mox.webapi.reading import NoSuchPart, part_at, part_content, show
@@ -125,6 +126,7 @@ def remove_flags(call: Call, request: types.MessageFlagsRemoveRequest) -> types.
 
 
 def _store(call: Call, msg_id: int, op: FlagOp, names: tuple[str, ...]) -> types.Empty:
+    check_flags(names)
     try:
         flags, keywords = parse_flags(names, pedantic=call.config.static.pedantic)
     except UserError as e:

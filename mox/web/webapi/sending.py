@@ -27,6 +27,7 @@ from mox.store.model import Flag, Target
 from mox.store.sent_log import SendLimitReached
 from mox.web.webapi import addressing
 from mox.web.webapi.errors import CallError
+from mox.web.webapi.sizes import check_sizes
 from mox.webapi.types import (
     IDEMPOTENCY_WINDOW_S,
     MAX_FUTURE_RELEASE_S,
@@ -132,6 +133,7 @@ class _Sending:
             raise CallError(ErrorCode.MISSING_BODY, "at least text or html body required")
         if len(request.from_) > 1:
             raise CallError(ErrorCode.MULTIPLE_FROM, "multiple from-addresses not allowed")
+        check_sizes(request)
         authors = addressing.parse_all(request.from_)
         to, cc, bcc = map(addressing.parse_all, (request.to, request.cc, request.bcc))
         author = authors[0] if authors else self._own_address()
