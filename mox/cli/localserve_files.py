@@ -122,6 +122,15 @@ Accounts:
 		# Remember messages and webhooks that left the queue.
 		KeepRetiredMessagePeriod: 72h0m0s
 		KeepRetiredWebhookPeriod: 72h0m0s
+
+		# What is submitted with this login gets an envelope sender of its own for each recipient,
+		# and programs can be called about what becomes of it, and of mail that comes in.
+		#FromIDLoginAddresses:
+		#	- mox@localhost
+		#OutgoingWebhook:
+		#	URL: http://localhost:8000/outgoing
+		#IncomingWebhook:
+		#	URL: http://localhost:8000/incoming
 		Domain: localhost
 		Destinations:
 			mox@localhost: nil

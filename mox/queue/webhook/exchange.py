@@ -20,6 +20,7 @@ MAX_HEAD_OCTETS: Final = 16 << 10
 MAX_BODY_OCTETS: Final = 16 << 10
 _MAX_INTERIM: Final = 20
 _MAX_REASON: Final = 100
+_START: Final = b"HTTP/1."
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -108,9 +109,13 @@ class Exchange:
 
         Raises NotHTTP.
         """
-        if not data and not self.has_begun:
-            raise NotHTTP("connection closed without an answer")
-        self.has_begun = True
+        if not self.has_begun:
+            if not data:
+                raise NotHTTP("connection closed without an answer")
+            self.has_begun = True
+            # What does not begin so is not waited for.
+            if not data.startswith(_START[: len(data)]):
+                raise NotHTTP("the answer is not HTTP")
         try:
             self._h11.receive_data(data)
             return self._advance()

@@ -398,6 +398,22 @@ def test_shutdown_waits_for_the_call_in_flight_and_gives_the_others_back(
     assert {(hook.attempts, hook.results) for hook in found} == {(0, ())}
 
 
+def test_shutdown_does_not_wait_for_ever(
+    site: Site, receive: MakeReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mox.queue.worker.GRACE_S", 0.1)
+    receiver = receive(Stall())
+    add(site, receiver.url())
+    site.start()
+    site.until(lambda: len(receiver.calls) == 1)
+    found: list[Hook] = []
+    close = site.ctx.close
+    site.ctx.close = lambda: (found.extend(hooks(site).hooks()), close())  # type: ignore[assignment]
+    site.stop()
+    # It may have arrived: it is made again at its next time.
+    assert [(hook.attempts, hook.results[-1].error) for hook in found] == [(1, DELIVERING)]
+
+
 def test_full_disk_repeats_no_call(
     site: Site, receive: MakeReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

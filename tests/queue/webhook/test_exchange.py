@@ -192,6 +192,15 @@ def test_answer_may_come_octet_by_octet() -> None:
     assert found[-1] == Answer(200, "OK", b"thanks", is_reusable=True)
 
 
+@pytest.mark.parametrize("data", [b"220 smtp", b"S", b"HTTP/2"])
+def test_what_does_not_begin_as_http_is_not_waited_for(data: bytes) -> None:
+    exchange = begun()
+    with pytest.raises(NotHTTP, match="not HTTP"):
+        exchange.receive(data)
+    # The receiver has got the request: it is not sent again over another connection.
+    assert exchange.has_begun
+
+
 def test_header_cannot_be_smuggled_in() -> None:
     with pytest.raises(NotHTTP):
         Exchange(parse_url(URL)).request(
