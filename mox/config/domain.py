@@ -195,7 +195,12 @@ class Alias:
         Field("Addresses", "Members: full addresses of accounts here.", example="mjl@example.org"),
     ]
     post_public: Annotated[
-        bool, Field("PostPublic", "Anyone may write to it, not only members.")
+        bool,
+        Field(
+            "PostPublic",
+            "Anyone may write to it. Otherwise only members may, whose From is proven by a login, "
+            "or by SPF or DKIM.",
+        ),
     ] = False
     list_members: Annotated[bool, Field("ListMembers", "Members can see who else is one.")] = False
     allow_msg_from: Annotated[

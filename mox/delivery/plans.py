@@ -16,7 +16,8 @@ from mox.delivery.arrival import Arrival, Decided, Outcome
 from mox.delivery.decision import decide
 from mox.delivery.facts import MessageFacts
 from mox.delivery.inquiry import Inquiry
-from mox.delivery.recipients import Recipient, may_post, members_to_deliver
+from mox.delivery.posting import refuse_posting
+from mox.delivery.recipients import Recipient, members_to_deliver
 from mox.delivery.steps.case import Case, Decision
 from mox.delivery.trace import Trace
 from mox.smtp.reply import Reply
@@ -106,10 +107,11 @@ class Planner:
                 return self._plan_members(plan, [to])
 
     def _plan_alias(self, plan: Plan, alias: ToAlias) -> Plan:
-        author = self.facts.header_from
-        if not may_post(alias, author, self.config):
-            return plan.refuse(replies.POSTING_DENIED, "reject", "posting-denied")
-        recipients = self.arrival.recipients
+        refusal = refuse_posting(alias, self.facts, self.config)
+        if refusal is not None:
+            reply, reason = refusal
+            return plan.refuse(reply, "reject", reason)
+        recipients, author = self.arrival.recipients, self.facts.header_from
         return self._plan_members(
             plan, list(members_to_deliver(alias, recipients, author, self.config))
         )

@@ -174,6 +174,15 @@ class Authentication:
     arc: ARCResult
 
     @property
+    def is_unfinished(self) -> bool:
+        """Whether trouble of DNS kept a method from its result, so that a later try may pass."""
+        return (
+            self.spf.status is SPFStatus.TEMPERROR
+            or self.dmarc.status is DMARCStatus.TEMPERROR
+            or any(each.status is DKIMStatus.TEMPERROR for each in self.dkim)
+        )
+
+    @property
     def dkim_domains(self) -> tuple[Domain, ...]:
         """The d= of signatures that verify, each once, in order."""
         passed = (r.sdid for r in self.dkim if r.status is DKIMStatus.PASS and r.sdid)
