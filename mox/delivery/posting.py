@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 # RFC 7372 §3.2: 5.7.26 for several failed authentication checks.
 UNPROVEN: Final = Reply(550, "5.7.26", "only for members, and nothing proves who wrote it")
 NOT_PROVEN_YET: Final = Reply(451, "4.7.26", "only for members, and DNS does not tell who wrote it")
-    451, "4.7.26", "only for members, and DNS does not tell who wrote this"
-)
 
 
 def refuse_posting(alias: ToAlias, facts: MessageFacts, config: Config) -> tuple[Reply, str] | None:
