@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from tests.support.server import eventually
 
 pytestmark = pytest.mark.e2e
 
+AXE = Path(sys.prefix) / "npm/node_modules/axe-core/axe.min.js"
 JSON = "application/json; charset=utf-8"
 
 
@@ -183,3 +185,15 @@ def test_a_narrow_window_is_enough(site: Site, page: Page, name: str) -> None:
     page.set_viewport_size({"width": 360, "height": 640})
     page.goto(f"{site.url}{name}")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("name", ["", "Send", "MessagePartGet"])
+def test_axe_finds_no_barrier(site: Site, page: Page, name: str) -> None:
+    """Rules of WCAG that a program can check, before and after a call."""
+    page.goto(f"{site.url}{name}")
+    page.evaluate(AXE.read_text() + ";0")
+    found = page.evaluate("() => axe.run()")["violations"]
+    if name:
+        call(page)
+        found += page.evaluate("() => axe.run()")["violations"]
+    assert found == []
