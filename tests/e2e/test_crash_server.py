@@ -24,6 +24,7 @@ import pytest
 
 from mox.store import open_store
 from mox.store.reindex import reindex_account
+from tests.support import queued
 from tests.support.accounts import look, recover
 from tests.support.server import PASSWORD, USER, Server, eventually
 
@@ -303,10 +304,8 @@ class Rounds:
 
     def is_queued(self, token: str) -> bool:
         text = f"X-Token: {token}\n".encode()
-        for path in (self.server.directory / "queue").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if text in path.read_bytes():
-                    return True
+        if any(text in content for content in queued.contents(self.server.directory)):
+            return True
         # On its way just now.
         client = self.server.imap_client()
         try:

@@ -7,8 +7,8 @@ import re
 
 # What mox may put in front of a message.
 _ADDED = re.compile(
-    rb"(?:(?:Delivered-To|Return-Path|Authentication-Results|Received-SPF|Received|Message-Id|Date"
-    rb"|X-Mox-[A-Za-z-]+):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)*"
+    rb"(?:(?:Delivered-To|Return-Path|Authentication-Results|Received-SPF|Received|DKIM-Signature"
+    rb"|Message-Id|Date|X-Mox-[A-Za-z-]+):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)*"
 )
 
 

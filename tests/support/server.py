@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from tests.support import queued
+
 MOX = Path(sys.executable).parent / "mox"
 USER = "mox@localhost"
 PASSWORD = "moxmoxmox"
@@ -125,7 +127,7 @@ class Server:
     @property
     def queue_is_empty(self) -> bool:
         """Whether everything that was submitted has left the queue."""
-        return not any((self.directory / "queue").glob("*"))
+        return queued.count(self.directory) == 0
 
     def command(self, *words: str) -> list[str]:
         return [str(MOX), *words]
