@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import lmdb
 
@@ -29,6 +29,9 @@ from mox.store.outgoing_due import ID, micros
 if TYPE_CHECKING:
     from mox.store.committer import WriteTxn
     from mox.store.store import Store
+
+# Of bodies that are handed out at once, before the last.
+MAX_OCTETS: Final = 4 << 20
 
 __all__ = ["Due", "HookOutcome", "HookRelease", "HookStart", "Hooks", "Line"]
 
@@ -65,8 +68,9 @@ class Hooks:
         """Record how attempts ended, those not made after all, and those that begin `now`.
 
         That an attempt begins is recorded before it does: a crash must not repeat it at once.
-        Returns the records of `starts` as they are now, each with the body to send; those that
-        were superseded, canceled or rescheduled since they were due are left out.
+        Returns the records of `starts` as they are now, each with the body to send. Left out are
+        those that were superseded, canceled or rescheduled since they were due, and the last ones
+        if the bodies before them are large.
         """
 
         def run(txn: WriteTxn) -> list[tuple[Hook, bytes]]:
@@ -74,8 +78,16 @@ class Hooks:
                 hooks_txn.finish(txn, outcome)
             for released in releases:
                 hooks_txn.release(txn, released)
-            started = [hooks_txn.start(txn, begun, now) for begun in starts]
-            return [found for found in started if found is not None]
+            started: list[tuple[Hook, bytes]] = []
+            octets = 0
+            for begun in starts:
+                if octets > MAX_OCTETS:
+                    break
+                found = hooks_txn.start(txn, begun, now)
+                if found is not None:
+                    started.append(found)
+                    octets += len(found[1])
+            return started
 
         return self._store.write(run)
 

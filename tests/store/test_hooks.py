@@ -188,6 +188,14 @@ def test_start_of_what_has_changed_is_left_out(hooks: Hooks) -> None:
     assert hooks.record(starts=starts, now=NOW) == []
 
 
+def test_few_large_bodies_are_handed_out_at_once(hooks: Hooks) -> None:
+    payload = Outgoing(event="failed", error="x" * (2 << 20), webhook_queued=WHEN)
+    ids = add(hooks, *(OutgoingHook(outgoing(n).hook, payload) for n in range(1, 8)))
+    starts = [HookStart(id, micros(NOW), NOW + 60) for id in ids]
+    assert [hook.id for hook, _ in hooks.record(starts=starts, now=NOW)] == ids[:2]
+    assert len(hooks.due(url_key(URL), NOW, 10)) == 5
+
+
 def test_canceled_call_is_kept_with_the_reason(hooks: Hooks) -> None:
     ids = add(hooks, outgoing(7), outgoing(8))
     canceled = HookResult(NOW, error="canceled by admin")

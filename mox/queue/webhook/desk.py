@@ -16,6 +16,7 @@ from gevent.pool import Group
 from mox import logfmt
 from mox.metrics import PANICS
 from mox.queue.webhook.caller import LINGER_S, Caller
+from mox.turns import give_turn
 
 if TYPE_CHECKING:
     from mox.queue.services import Services
@@ -96,7 +97,7 @@ class Desk:
                     waiting.append(line.key)
             if len(lines) < _SLICE or self.is_stopping:
                 break
-            gevent.sleep(0)
+            give_turn()
         waiting.sort(key=lambda key: self._served.get(key, 0.0))
         left = [key for key in waiting if not self._send(key)]
         self.is_short = bool(left) and len(self._callers) >= MAX_CALLERS
