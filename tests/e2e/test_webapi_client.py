@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import re
+import signal
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -134,6 +139,44 @@ def test_many_at_once_send_one_message_for_one_key(shared: Server) -> None:
             )
         assert caught.value.code == ErrorCode.IDEMPOTENCY_KEY_REUSED
     eventually(lambda: shared.queue_is_empty and shared.count() == 2)
+
+
+def test_killed_workers_make_no_message_twice_and_lose_none(server: Server) -> None:
+    """Calls that are cut off are made again, with the key that they had."""
+
+    def kill() -> None:
+        for pid in server.workers("web"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    later = datetime.now(UTC) + timedelta(days=7)
+    url = f"http://localhost:{server.http}/webapi/"
+    with Client(url, USER, PASSWORD, timeout_s=30) as client:
+        client.suppression_list()
+        for number in range(30):
+            # Somewhere in the middle of a call, a little later each time.
+            killer = threading.Timer(0.001 * number, kill)
+            if number % 5 == 4:
+                killer.start()
+            to = (NameAddress(address=f"once-{number}@ok1.example"),)
+            send_until_answered(client, SendRequest(to=to, text="x", future_release=later))
+            killer.cancel()
+            if killer.ident is not None:
+                killer.join()
+    listed = server.run("queue", "list").stdout
+    assert sorted(map(int, re.findall(r"to:once-(\d+)@", listed))) == [*range(30)]
+
+
+def send_until_answered(client: Client, message: SendRequest) -> None:
+    key = f"key for {message.to[0].address}"
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            client.send(message, idempotency_key=key)
+            return
+        except Unreachable:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_a_certificate_that_nobody_signed_is_not_trusted(shared: Server) -> None:
