@@ -6,8 +6,7 @@ a message either as it was before or as it is after. What is due is found throug
 outgoing_due.
 
 A content up to INDEX_OCTETS is kept in the index: a file that is made, synced and soon removed
-again costs several times as much, and ext4 makes all later ones in its place costly too, as it
-looks at each recently freed inode before it takes another. Larger ones are files below queue/.
+again costs several times as much. Larger ones are files below queue/.
 """
 
 from __future__ import annotations
