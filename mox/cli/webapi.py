@@ -100,7 +100,7 @@ def _read_words(words: Sequence[str]) -> _Wanted:
 
 
 def _call(name: str, wanted: _Wanted, args: argparse.Namespace) -> int:
-    from mox.webapi.client import Unauthorized
+    from mox.webapi.client import Unauthorized, Unreachable
 
     files = {
         field: [_upload(path) for path in paths]
@@ -123,6 +123,10 @@ def _call(name: str, wanted: _Wanted, args: argparse.Namespace) -> int:
                 f"{e}\nThe user is {client.endpoint.username}, an address of the account; "
                 "a mistake in the password is the usual reason."
             ) from e
+        except Unreachable as e:
+            if isinstance(e.__cause__, ssl.SSLCertVerificationError):
+                raise UserError(f"{e}\n-cacert names a file with certificates to trust.") from e
+            raise
     sys.stdout.buffer.flush()
     return 0
 

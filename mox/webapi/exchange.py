@@ -189,4 +189,4 @@ def _broken_off(why: str) -> Unreachable:
 
 
 def _why(e: Exception) -> str:
-    return str(e) or type(e).__name__
+    return str(e).strip() or type(e).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from mox.webapi.methods import METHODS
 from tests.support.server import MOX
+from tests.tlsio.identities import identity
 from tests.webapi.fakeserver import JSON, FakeServer, fake_server
 
 pytestmark = pytest.mark.e2e
@@ -120,6 +122,22 @@ def test_errors_of_the_server(fake: FakeServer, url: str) -> None:
     done = mox("MessageGet", url, '{"MsgID":1}')
     assert done.returncode == 1
     assert "The user is mox@localhost" in done.stderr
+
+
+def test_a_certificate_is_trusted_by_name(tmp_path: Path) -> None:
+    known = identity("localhost")
+    (tmp_path / "key.pem").write_bytes(known.key_pem + known.chain_pem)
+    (tmp_path / "ca.pem").write_bytes(known.chain_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "key.pem")
+    with fake_server(context) as fake:
+        fake.answers = [(200, JSON, b'{"Suppressions":[]}\n')]
+        url = fake.url.replace("//127.0.0.1", "//mox%40localhost:moxmoxmox@localhost")
+        done = mox("SuppressionList", url, "{}")
+        assert done.returncode == 1
+        assert "-cacert names a file" in done.stderr
+        done = mox("SuppressionList", url, "{}", "-cacert", str(tmp_path / "ca.pem"))
+        assert (done.returncode, done.stdout) == (0, '{"Suppressions":[]}\n'), done.stderr
 
 
 def test_octets_are_written_as_they_are(fake: FakeServer, url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email.policy
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ class FakeServer:
 
 
 @contextlib.contextmanager
-def fake_server() -> Iterator[FakeServer]:
+def fake_server(tls: ssl.SSLContext | None = None) -> Iterator[FakeServer]:
     fake = FakeServer()
     connections: list[object] = []
 
@@ -87,9 +88,13 @@ def fake_server() -> Iterator[FakeServer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    fake.url = f"http://127.0.0.1:{server.server_port}/webapi/"
+    fake.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}/webapi/"
     try:
         yield fake
     finally:
