@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -280,3 +282,15 @@ def test_any_method_by_name(fake: FakeServer, client: Client) -> None:
     client.call_json("Send", b"{}", pieces.append, files={"attachedfile": [Upload(b"x", "y")]})
     assert [fields["name"] for fields, _ in fake.calls[1].fields] == ["request", "attachedfile"]
     assert fake.calls[0].path == "/webapi/v0/NewMethod"
+
+
+def test_the_client_needs_little() -> None:
+    """Programs that use it have no part in the server."""
+    code = (
+        "import sys, mox.webapi.client, mox.webapi.receiver\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    servers = {"bottle", "cryptography", "dns", "gevent", "gunicorn", "lmdb", "prometheus_client"}
+    assert servers & {*done.stdout.split()} == set()
+    assert "msgspec" in done.stdout
