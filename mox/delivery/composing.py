@@ -16,12 +16,13 @@ from mox.delivery.signing import Signed, signed, signers_for
 from mox.delivery.submission import limits_of
 from mox.delivery.submit import Recipient, Submission
 from mox.errors import UserError
-from mox.mailauth.content import BodyHash, BodyHasher, SignedContent
+from mox.mailauth.content import LONG_BODY_OCTETS, BodyHash, BodyHasher, SignedContent
 from mox.message.compose import Composed, Draft, bcc_field, compose
 from mox.message.trace import received_by_http
 
 if TYPE_CHECKING:
     from mox.config import Config
+    from mox.store.pool import BlockingPool
     from mox.store.spool import Spool
 
 
@@ -81,16 +82,18 @@ def write(
     draft: Draft,
     options: Options,
     spool: Spool,
+    pool: BlockingPool,
     *,
     max_size: int,
 ) -> Written:
-    """Compose a message into `spool`; its author has been checked.
+    """Compose a message into `spool`; its author has been checked. Long texts go through `pool`.
 
     Raises ComposeError, TooLarge, UserError, and StoreError of the disk.
     """
     paths = [Path(a.localpart, a.domain) for _, a in (*draft.to, *draft.cc, *draft.bcc)]
     recipients = _recipients(config, origin, draft.author[1], paths)
-    composed = compose(draft)
+    is_long = len(draft.plain) + len(draft.html) > LONG_BODY_OCTETS
+    composed = pool.apply(compose, (draft,)) if is_long else compose(draft)
     trace = received_by_http(
         origin.hostname,
         id=origin.id,

@@ -53,7 +53,12 @@ class Entity:
     has_8bit: bool = False
 
     def pieces(self) -> Iterator[bytes]:
-        return iter((self.body,)) if isinstance(self.body, bytes) else self.body()
+        """Yield the body; no piece is long."""
+        if not isinstance(self.body, bytes):
+            yield from self.body()
+        elif self.body:
+            for at in range(0, len(self.body), _PIECE_OCTETS):
+                yield self.body[at : at + _PIECE_OCTETS]
 
 
 def text(content: str, subtype: Literal["plain", "html"]) -> Entity:
@@ -75,6 +80,8 @@ def text(content: str, subtype: Literal["plain", "html"]) -> Entity:
 
 
 def _quoted_printable(octets: bytes) -> bytes:
+    if b"\r" not in octets:
+        return binascii.b2a_qp(octets, istext=True)
     # In text mode a CR would be taken for half a line end.
     lines = [binascii.b2a_qp(line, istext=False) for line in octets.split(b"\n")]
     return b"\n".join(lines)

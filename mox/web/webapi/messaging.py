@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from mox.address import Address, parse_domain
 from mox.delivery import content
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from mox.store.model import Mailbox, StoredMessage
     from mox.web.webapi.call import Call
 
+T = TypeVar("T")
+
 _GONE: Final = "message was removed"
+_LONG_OCTETS: Final = 256 << 10
 
 
 # ---- looking
@@ -39,7 +43,7 @@ _GONE: Final = "message was removed"
 def get(call: Call, request: types.MessageGetRequest) -> types.MessageGetResult:
     place = _look_up(call, request.msg_id)
     stored = _read(call, place)
-    shown = show(stored.data, wire=stored.wire)
+    shown = _aside(call, stored, partial(show, stored.data, wire=stored.wire))
     meta = _meta(call, place, is_dsn=shown.root.is_dsn)
     return types.MessageGetResult(shown.message, shown.structure, meta)
 
@@ -51,7 +55,7 @@ def raw_get(call: Call, request: types.MessageRawGetRequest) -> Octets:
 
 def part_get(call: Call, request: types.MessagePartGetRequest) -> Octets:
     stored = _read(call, _look_up(call, request.msg_id))
-    root = parse(stored.data, wire=stored.wire)
+    root = _aside(call, stored, partial(parse, stored.data, wire=stored.wire))
     try:
         part = part_at(root, request.part_path)
     except NoSuchPart as e:
@@ -63,6 +67,11 @@ def part_get(call: Call, request: types.MessagePartGetRequest) -> Octets:
 
 def _non_empty(pieces: Iterator[bytes]) -> Iterator[bytes]:
     return (piece for piece in pieces if piece)
+
+
+def _aside(call: Call, stored: StoredMessage, read: Callable[[], T]) -> T:
+    """Do what reads a whole message; on a thread if it is long, so that other calls go on."""
+    return call.store.pool.apply(read) if len(stored.data) > _LONG_OCTETS else read()
 
 
 def _look_up(call: Call, msg_id: int) -> Place:

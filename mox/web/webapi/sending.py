@@ -208,7 +208,9 @@ class _Sending:
         )
         max_size = listener.smtp_max_message_size
         try:
-            written = composing.write(call.config, origin, draft, options, spool, max_size=max_size)
+            written = composing.write(
+                call.config, origin, draft, options, spool, call.store.pool, max_size=max_size
+            )
         except composing.TooLarge as e:
             raise CallError(ErrorCode.MESSAGE_TOO_LARGE, str(e)) from e
         except UserError as e:
