@@ -25,8 +25,7 @@ class Trace:
     def __init__(self, facts: MessageFacts, reverse_path: Path) -> None:
         self._facts = facts
         found, trace = facts.authentication, facts.received
-        name = found.iprev.hostname if found is not None else ""
-        self._received = replace(trace, reverse_name=name)
+        self._received = trace
         self._reverse_path = return_path(reverse_path)
         self._results: dict[tuple[DMARCOverride, ...], bytes] = {}
         self._spf = b""
@@ -46,6 +45,8 @@ class Trace:
 
         `mailbox_address` is the recipient, or the member that an alias recipient leads to.
         """
+        found = self._facts.authentication
+        name = found.iprev.hostname if found is not None else ""
         return b"".join(
             (
                 reason(decision, smtputf8=self._received.smtputf8),
@@ -53,7 +54,7 @@ class Trace:
                 self._reverse_path,
                 self._authentication_results(decision.overrides),
                 self._spf,
-                received(replace(self._received, recipient=recipient)),
+                received(replace(self._received, recipient=recipient, reverse_name=name)),
             )
         )
 

@@ -185,5 +185,7 @@ class Authentication:
     @property
     def dkim_domains(self) -> tuple[Domain, ...]:
         """The d= of signatures that verify, each once, in order."""
+        if not self.dkim:
+            return ()
         passed = (r.sdid for r in self.dkim if r.status is DKIMStatus.PASS and r.sdid)
         return tuple(dict.fromkeys(passed))

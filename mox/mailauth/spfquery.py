@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
@@ -71,7 +72,11 @@ class SPFQuery(spf.query):
         self, resolver: Resolver, client: Client, timeout_s: float, clock: Callable[[], float]
     ) -> None:
         sender = f"{client.localpart}@{client.domain}"
-        super().__init__(str(client.ip), sender, client.helo, receiver=client.receiver)
+        # Without the address, which pyspf would read from text and write out again.
+        super().__init__("", sender, client.helo, receiver=client.receiver)
+        self.ipaddr = client.ip
+        self.iplist = False
+        self.c, self.i, self.A, self.v, self.cidrmax = _address(client.ip)
         # pyspf would split at the first "@", which may be inside of a quoted localpart.
         self.l, self.o, self.d = client.localpart, client.domain, client.domain
         self.t = str(int(client.now))
@@ -271,6 +276,18 @@ class SPFQuery(spf.query):
             raise
         except spf.TempError:
             return []
+
+
+# Clients send many messages, and a message asks for several records.
+@lru_cache(maxsize=1024)
+def _address(ip: IPv4Address | IPv6Address) -> tuple[str, str, str, str, int]:
+    """Return the macros c and i, the type of address records, the macro v, and the bits of `ip`."""
+    text = str(ip)
+    if isinstance(ip, IPv4Address):
+        return text, text, "A", "in-addr", ip.max_prefixlen
+    # RFC 7208 §7.3: dotted nibbles.
+    nibbles = ".".join(ip.exploded.replace(":", "").upper())
+    return text, nibbles, "AAAA", "ip6", ip.max_prefixlen
 
 
 def printable(text: str) -> str:

@@ -37,21 +37,25 @@ class FoldedField:
 
     def add(self, *tokens: str, separator: str = " ") -> FoldedField:
         """Add tokens, each after the separator (which is dropped at the start of a line)."""
+        pieces, column, at_line_start = self._pieces, self._column, self._at_line_start
+        gap = len(separator)
         for token in tokens:
             if not token.isprintable():
                 token = clean(token)
-            width = self._column + len(separator) + len(token)
-            if self._at_line_start:
-                self._put(token)
-            elif width <= _MAX_COLUMN or self._column <= 1:
-                self._pieces.append(separator)
-                self._pieces.append(token)
-                self._column = width
+            width = column + gap + len(token)
+            if at_line_start:
+                pieces.append(token)
+                column = width - gap
+                at_line_start = not token
+            elif width <= _MAX_COLUMN or column <= 1:
+                pieces.append(separator + token)
+                column = width
             else:
                 # What is not white space of the separator belongs to the line before.
-                self._put(separator.rstrip())
-                self.newline()
-                self._put(token)
+                pieces.append(f"{separator.rstrip()}\r\n\t{token}")
+                column = 1 + len(token)
+                at_line_start = not token
+        self._column, self._at_line_start = column, at_line_start
         return self
 
     def newline(self) -> None:
@@ -59,11 +63,6 @@ class FoldedField:
         self._pieces.append("\r\n\t")
         self._column = 1
         self._at_line_start = True
-
-    def _put(self, text: str) -> None:
-        self._pieces.append(text)
-        self._column += len(text)
-        self._at_line_start = self._at_line_start and not text
 
     def __bytes__(self) -> bytes:
         return ("".join(self._pieces) + "\r\n").encode("utf-8", "replace")

@@ -138,9 +138,10 @@ def deliver(store: Store, targets: Sequence[Target], spool: Spool) -> list[Deliv
     own: dict[int, _Prepared] = {}
     for i, target in enumerate(targets):
         if results[i] is None:
-            if target.prefix not in prepared:
-                prepared[target.prefix] = _prepare(store, target.prefix, spool)
-            own[i] = _renamed(prepared[target.prefix])
+            if target.prefix in prepared:
+                own[i] = _renamed(prepared[target.prefix])
+            else:
+                own[i] = prepared[target.prefix] = _prepare(store, target.prefix, spool)
 
     def attempt() -> list[Delivered | StoreError]:
         plans: list[_Plan] = []
