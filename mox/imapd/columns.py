@@ -155,7 +155,7 @@ class Columns:
         self, numbers: Sequence[int], messages: list[MessageTuple]
     ) -> tuple[Sequence[int], list[MessageTuple], Sequence[bytes], Sequence[bytes]]:
         """ENVELOPE and BODYSTRUCTURE; messages that went away since are left out."""
-        found = self._account.overviews(self._mailbox_id, [m[M_UID] for m in messages])
+        found = self._account.overviews([m[M_EMAIL_ID] for m in messages])
         if None in found:
             rows = [
                 (number, message, overview)

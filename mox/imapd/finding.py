@@ -98,7 +98,7 @@ class Finder:
         self._shelf = Shelf(account, view.mailbox_id, key, self.pace)
         self._filter: OverviewFilter | None = None
         if self.plan.deep is not None:
-            self._filter = OverviewFilter.of(account, view.mailbox_id, key, self.pace)
+            self._filter = OverviewFilter.of(account, key, self.pace)
 
     def by_flags(self, *, uid: bool) -> Sequence[int] | None:
         """All matches as uids or sequence numbers, when flags and sets alone decide; else None.

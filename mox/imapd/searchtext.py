@@ -14,7 +14,7 @@ from mox.imap.searchkeys import And, Body, Header, SearchKey, SentDate, Text, wa
 from mox.message.dates import calendar_day
 from mox.message.searchable import Searchable
 from mox.store.errors import MessageGone
-from mox.store.model import M_EMAIL_ID, M_UID
+from mox.store.model import M_EMAIL_ID
 from mox.store.texts import Unpacker, keep_texts, pack_text, read_searchable, texts
 
 if TYPE_CHECKING:
@@ -149,45 +149,38 @@ class OverviewFilter:
     for all copies of a message.
     """
 
-    __slots__ = ("_account", "_known", "_mailbox_id", "_needed", "_pace")
+    __slots__ = ("_account", "_known", "_needed", "_pace")
 
-    def __init__(
-        self, account: Account, mailbox_id: MailboxId, runs: Iterable[bytes], pace: Pace
-    ) -> None:
+    def __init__(self, account: Account, runs: Iterable[bytes], pace: Pace) -> None:
         self._account = account
-        self._mailbox_id = mailbox_id
         # The longest are the rarest.
         self._needed = sorted(runs, key=len, reverse=True)
         self._pace = pace
         self._known: dict[int, bool] = {}
 
     @classmethod
-    def of(
-        cls, account: Account, mailbox_id: MailboxId, key: SearchKey, pace: Pace
-    ) -> OverviewFilter | None:
+    def of(cls, account: Account, key: SearchKey, pace: Pace) -> OverviewFilter | None:
         """None when there is no such key that every match must satisfy."""
         runs: set[bytes] = set()
         for each in key.keys if isinstance(key, And) else (key,):
             if isinstance(each, Header) and each.name in _IN_ENVELOPE:
                 runs.update(run.encode() for run in _RUN.findall(each.value.lower()))
-        return cls(account, mailbox_id, runs, pace) if runs else None
+        return cls(account, runs, pace) if runs else None
 
     def promising(self, messages: list[MessageTuple]) -> list[MessageTuple]:
         """Those of `messages` that may match."""
         known = self._known
-        news = {m[M_EMAIL_ID]: m[M_UID] for m in messages if m[M_EMAIL_ID] not in known}
-        distinct = list(news.items())
+        distinct = sorted({m[M_EMAIL_ID] for m in messages} - known.keys())
         for start in range(0, len(distinct), _SLICE):
             self._look_at(distinct[start : start + _SLICE])
             self._pace()
         return [message for message in messages if known[message[M_EMAIL_ID]]]
 
-    def _look_at(self, some: list[tuple[int, int]]) -> None:
+    def _look_at(self, some: list[int]) -> None:
         known, needed = self._known, self._needed
         rarest = needed[0]
-        found = self._account.packed_overviews(self._mailbox_id, [uid for _, uid in some])
-        for (email_id, _), overview in zip(some, found, strict=True):
-            # Of one that is gone, a copy may be there.
+        found = self._account.packed_overviews(some)
+        for email_id, overview in zip(some, found, strict=True):
             known[email_id] = (
                 overview is None
                 or (rarest in overview.lower() and _has_all(overview, needed))

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 _READ_INLINE = 256 << 10
 # A mailbox that is being renamed is in between for milliseconds.
 _READ_PAUSES_S = (0.005, 0.02, 0.1, 0.5, 1.0)
+# Putting away files after an expunge takes 10 µs each.
+_REMOVAL_PAUSES_S = (0.002, 0.005, 0.01, 0.02, 0.04, 0.08)
 
 
 class Account:
@@ -121,13 +123,11 @@ class Account:
     def message(self, mailbox_id: MailboxId, uid: int) -> MessageTuple | None:
         return self._reader.message(mailbox_id, uid)
 
-    def overviews(
-        self, mailbox_id: MailboxId, uids: Sequence[int]
-    ) -> list[tuple[bytes, bytes] | None]:
-        return self._reader.overviews(mailbox_id, uids)
+    def overviews(self, email_ids: Sequence[int]) -> list[tuple[bytes, bytes] | None]:
+        return self._reader.overviews(email_ids)
 
-    def packed_overviews(self, mailbox_id: MailboxId, uids: Sequence[int]) -> list[bytes | None]:
-        return self._reader.packed_overviews(mailbox_id, uids)
+    def packed_overviews(self, email_ids: Sequence[int]) -> list[bytes | None]:
+        return self._reader.packed_overviews(email_ids)
 
     def summaries(
         self, mailbox_id: MailboxId, messages: Sequence[MessageTuple], pace: Callable[[], None]
@@ -341,7 +341,7 @@ class Account:
     ) -> Appended:
         """Add a message and remove another one (its mailbox and uid), both or none."""
         appended, gone = writing.append(self, mailbox_id, [new], quota, marks, old)
-        self.store.later(writing.put_away, self, self._expunged, old[0], gone)
+        self.store.background(writing.put_away, self, self._expunged, old[0], gone)
         return appended
 
     def store_flags(
@@ -420,7 +420,7 @@ class Account:
 
     def _put_away(self, mailbox_id: MailboxId, files: list[tuple[int, str]]) -> None:
         if files:
-            self.store.later(writing.put_away, self, self._expunged, mailbox_id, files)
+            self.store.background(writing.put_away, self, self._expunged, mailbox_id, files)
 
     def claim_recent(self, mailbox_id: MailboxId) -> int:
         """The lowest uid that is \\Recent for the caller, and for no other session after it."""
@@ -439,11 +439,6 @@ class Account:
             return first
 
         return self.store.committer.write(change)
-
-    def remove_files(self, directory: str, paths: Sequence[str]) -> None:
-        """Unlink files that no record points to any more, soon."""
-        if paths:
-            self.store.later(mailfiles.unlink_files, directory, list(paths))
 
     def remove_by_base(self, mailbox_id: MailboxId, bases: set[str]) -> None:
         """Unlink files by their base names, whatever letters they have got. Blocks."""
@@ -470,12 +465,21 @@ class Account:
         if state is None:
             return False
         directory = self.present_directory(mailbox_id)
-        try:
-            found = mailfiles.mtimes(directory) if directory is not None else None
-        except OSError:
-            return self.mend(mailbox_id, later)
-        if found == (state.new_mtime, state.cur_mtime):
-            return False
+        if directory is not None:
+            for pause in _REMOVAL_PAUSES_S:
+                try:
+                    found = mailfiles.mtimes(directory)
+                except OSError:
+                    break
+                if found == (state.new_mtime, state.cur_mtime):
+                    return False
+                if state.new_mtime >= 0 and state.cur_mtime >= 0:
+                    break
+                # Files of removed messages are being put away, by whichever process.
+                gevent.sleep(pause)
+                state = self._reader.mailbox_state(mailbox_id)
+                if state is None:
+                    return False
         return self.mend(mailbox_id, later)
 
     def mend(self, mailbox_id: MailboxId, later: WriteLater | None = None) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mox.junk.mailboxflags import JUNK_KEYWORD, NOT_JUNK_KEYWORD, MailboxFlags, Mark
 from mox.store import history_txn, maildir, places, records, words
 from mox.store.committer import WriteTxn
 from mox.store.errors import ErrorKind, Moved, StoreError
+from mox.store.many import delete_many, has_any, put_many
 from mox.store.model import (
     FLAG_MASK,
     M_EMAIL_ID,
@@ -108,17 +109,69 @@ class MailboxTxn:
         write.txn.delete(self.key, records.pack_message(message), db=dbs.message)
         places.delete(write, self.account.id, self.id, message)
         key = KEY_AMU.pack(self.account.id, self.id, message[0])
-        for db in (dbs.file, dbs.overview, dbs.mirror):
+        for db in (dbs.file, dbs.mirror):
             write.txn.delete(key, db=db)
         self._count(message, -1)
         if message[M_KEYWORDS]:
             self._train_later(message[0], message[M_KEYWORDS], 0)
+
+    def insert_many(self, messages: Sequence[MessageTuple]) -> None:
+        """Put new records and count them."""
+        pack, key = records.pack_message, self.key
+        put_many(
+            self.account.write,
+            self.account.write.dbs.message,
+            [(key, pack(message)) for message in messages],
+        )
+        places.put_all(self.account.write, self.account.id, self.id, messages)
+        self._count_many(messages, 1)
+        for message in messages:
+            if message[M_KEYWORDS]:
+                self._train_later(message[0], 0, message[M_KEYWORDS])
+
+    def remove_many(self, messages: Sequence[MessageTuple]) -> None:
+        """Take away records with all that hangs on their uids, as remove()."""
+        write, dbs = self.account.write, self.account.write.dbs
+        for message in messages:
+            if message[M_FLAGS] & HAS_ORIGIN:
+                history_txn.remove(self, message)
+            if message[M_KEYWORDS]:
+                self._train_later(message[0], message[M_KEYWORDS], 0)
+        self._delete_records(messages)
+        places.delete_some(write, self.account.id, self.id, messages)
+        keys = [KEY_AMU.pack(self.account.id, self.id, message[0]) for message in messages]
+        delete_many(write, dbs.file, keys)
+        if has_any(write, dbs.mirror, self.key):
+            delete_many(write, dbs.mirror, keys)
+        self._count_many(messages, -1)
 
     def _train_later(self, uid: int, old_bits: int, new_bits: int) -> None:
         """Leave work for the content filter when the junk flags now say something else."""
         if self.verdict(old_bits) is not self.verdict(new_bits):
             write = self.account.write
             write.put(write.dbs.training, KEY_AMU.pack(self.account.id, self.id, uid), b"")
+
+    def _delete_records(self, messages: Sequence[MessageTuple]) -> None:
+        txn, db, key = self.account.write.txn, self.account.write.dbs.message, self.key
+        with txn.cursor(db=db) as cursor:
+            if cursor.set_key(key) and cursor.count() == len(messages):
+                cursor.delete(dupdata=True)
+                return
+        pack = records.pack_message
+        for message in messages:
+            txn.delete(key, pack(message), db=db)
+
+    def _count_many(self, messages: Sequence[MessageTuple], sign: int) -> None:
+        state, account = self.state, self.account.state
+        number, size = len(messages) * sign, sum(m[M_SIZE] for m in messages) * sign
+        deleted = [m[M_SIZE] for m in messages if m[M_FLAGS] & _DELETED]
+        state.messages += number
+        state.size += size
+        account.messages += number
+        account.octets += size
+        state.unseen += sum(not m[M_FLAGS] & _SEEN for m in messages) * sign
+        state.deleted += len(deleted) * sign
+        state.deleted_size += sum(deleted) * sign
 
     def _count(self, message: MessageTuple, sign: int) -> None:
         size = message[M_SIZE] * sign
@@ -206,13 +259,37 @@ class MailboxTxn:
         """
         before, after = times or (0, 0)
         recorded = self.state.new_mtime if sub == "new" else self.state.cur_mtime
-        if not before or recorded != before:
-            return
+        if before and abs(recorded) == before:
+            self._set_mtime(sub, after if recorded > 0 else -after)
+
+    def note_removals(self, times: dict[str, tuple[int, int]]) -> None:
+        """What removals_follow announced has been done; times: as above, of each directory."""
+        for sub, (before, after) in times.items():
+            recorded = self.state.new_mtime if sub == "new" else self.state.cur_mtime
+            if before and abs(recorded) == before:
+                self._set_mtime(sub, after)
+            elif recorded < 0:
+                self._set_mtime(sub, 0)  # something else happened too
+
+    def removals_follow(self) -> None:
+        """Files of what was removed are put away after the commit, which is no reason for a scan.
+
+        Should we end before, the mtimes stay negative, and the next look waits in vain and scans.
+        """
+        self.state.new_mtime = -abs(self.state.new_mtime)
+        self.state.cur_mtime = -abs(self.state.cur_mtime)
+
+    def note_empty(self, times: tuple[int, int]) -> None:
+        """The directories were just made and hold nothing; times: mtimes of new/ and cur/, ns."""
+        self._set_mtime("new", times[0])
+        self._set_mtime("cur", times[1])
+
+    def _set_mtime(self, sub: str, mtime: int) -> None:
         if sub == "new":
-            self.state.new_mtime = after
+            self.state.new_mtime = mtime
         else:
-            self.state.cur_mtime = after
-        self.state.scanned = -abs(self.state.scanned)
+            self.state.cur_mtime = mtime
+        self.state.scanned = -max(abs(self.state.scanned), 1)
 
     def recount(self) -> None:
         """Make the counters anew from the message records."""

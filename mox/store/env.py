@@ -20,7 +20,7 @@ from mox.store.errors import ErrorKind, StoreError
 MAP_SIZE = 64 << 30
 MAX_READERS = 1024
 _CACHE_LINE = 64
-SCHEMA_VERSION = b"1"
+SCHEMA_VERSION = b"2"
 
 # name: what a key looks like → what the value is
 DATABASES = {
@@ -37,7 +37,7 @@ DATABASES = {
     "message": "a m → one fixed-size duplicate per message, sorted by uid",
     "file": "a m u → path below the mailbox directory",
     "base": "a m base-name → u, or u and 'x' for an expunged one whose file may still be there",
-    "overview": "a m u → ENVELOPE and BODYSTRUCTURE, ready to send",
+    "overview": "a e → ENVELOPE and BODYSTRUCTURE, ready to send, of all copies of a message",
     "mirror": "a m u → lines of letters: flags that the file's name does not show yet",
     "origin": "a m u → origin.Origin, of messages that came from a server",
     "history": "see history_txn.KEY → verdict of a user about a message",

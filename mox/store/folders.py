@@ -20,8 +20,8 @@ from typing import TypeVar
 
 import gevent
 
-from mox.store import history_txn, maildir, places, records
-from mox.store.account_txn import AccountTxn
+from mox.store import history_txn, maildir, mailfiles, places, records
+from mox.store.account_txn import AccountTxn, MailboxTxn
 from mox.store.committer import Committer, WriteTxn
 from mox.store.durable import fsync_directory, space_error
 from mox.store.env import Databases
@@ -88,12 +88,25 @@ class Folders:
                 if account.mailbox_id(parent) is None
             ]
             made.append(add_mailbox(account, name))
+            for mailbox_id in made:
+                self._note_if_empty(account.mailbox(mailbox_id))
             if special_use:
                 _set_special_use(account, made[-1], special_use)
             account.save()
             return made
 
         return self._alone(change, make_directories)
+
+    def _note_if_empty(self, mailbox: MailboxTxn) -> None:
+        """Save the first SELECT a scan, which would find what we have put there by then."""
+        directory = self.path(mailbox.record.name)
+        try:
+            times = mailfiles.mtimes(directory)
+            files = os.listdir(f"{directory}/new") + os.listdir(f"{directory}/cur")
+        except OSError:
+            return  # the scan says what is the matter
+        if not files:
+            mailbox.note_empty(times)
 
     # ---- delete
 
@@ -326,7 +339,6 @@ def remove_mailbox(account: AccountTxn, mailbox_id: MailboxId) -> None:
     for db in (
         dbs.file,
         dbs.base,
-        dbs.overview,
         dbs.mirror,
         dbs.vanished,
         dbs.expunged,

@@ -93,7 +93,7 @@ def clear_arrivals(store: Store, now: float) -> None:
 
 
 def clear_contents(store: Store, account: Account) -> int:
-    """Forget summaries and texts of messages that no mailbox has any more; how many entries.
+    """Forget what is kept of messages that no mailbox has any more; how many entries.
 
     An email id that no message has comes never back, so what was found needs no second look.
     """
@@ -122,7 +122,7 @@ def _dead_contents(store: Store, account: Account) -> list[tuple[lmdb._Database,
         for message in KEYED_MESSAGE.iter_unpack(found):
             emails.add(message[M_EMAIL_ID])
             threads.add(message[M_THREAD_ID])
-        for db in (dbs.summary, dbs.text):
+        for db in (dbs.summary, dbs.overview, dbs.text):
             dead += [(db, k) for k in _keys(txn, db, prefix) if KEY_AE.unpack(k)[1] not in emails]
         for key, value in range_items(txn, dbs.thread, prefix):
             if int.from_bytes(value, "big") not in threads:

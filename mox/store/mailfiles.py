@@ -10,11 +10,16 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+
+from gevent import monkey
 
 from mox.message import index_facts
 from mox.store import maildir, messages
+
+# gevent's takes longer than reading a file: it looks whether someone waits for the descriptor.
+close_file: Callable[[int], None] = monkey.get_original("os", "close")
 
 # A directory changed this recently may change again without a new mtime (clock tick).
 TICK_NS = 20_000_000
@@ -55,6 +60,11 @@ def mtimes(directory: str) -> tuple[int, int]:
         os.stat(f"{directory}/new").st_mtime_ns,
         os.stat(f"{directory}/cur").st_mtime_ns,
     )
+
+
+def mtimes_in(directory: int) -> dict[str, int]:
+    """The same of a descriptor."""
+    return {sub: os.stat(sub, dir_fd=directory).st_mtime_ns for sub in ("new", "cur")}
 
 
 def list_mailbox(directory: str) -> Listing:
@@ -164,6 +174,15 @@ def paths_of_bases(directory: str, bases: set[str]) -> list[str]:
         for name in os.listdir(f"{directory}/{sub}")
         if maildir.split_name(name)[0] in bases
     ]
+
+
+def unlink_in(directory: int, paths: Sequence[str]) -> None:
+    """The same below a descriptor."""
+    for path in paths:
+        try:
+            os.unlink(path, dir_fd=directory)
+        except FileNotFoundError:
+            continue
 
 
 def unlink_files(directory: str, paths: Sequence[str]) -> None:

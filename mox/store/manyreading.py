@@ -11,9 +11,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from gevent import monkey
-
 from mox.message import has_separator
+from mox.store.mailfiles import close_file
 from mox.store.model import M_FLAGS, M_SIZE, M_UID, StoredMessage
 from mox.store.records import FILE_IS_WIRE
 
@@ -29,8 +28,6 @@ _MOST: Final = 256 << 10
 _HEAD: Final = 8 << 10
 
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC
-# gevent's takes longer than the file: it looks whether someone waits for the descriptor.
-_close = monkey.get_original("os", "close")
 
 
 # Path below the mailbox's directory and record of a message to be read; None: not here.
@@ -109,7 +106,7 @@ def _read_files(
         except OSError:
             data = b""
         finally:
-            _close(fd)
+            close_file(fd)
         stored = _head(data, message) if head else _whole(data, message)
         if stored is None and take is _take_cached:
             raise _Cold

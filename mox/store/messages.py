@@ -6,22 +6,20 @@ the commit (file_moves); a crash in between is mended by refresh (sync.py) and t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mox.message import thread_links
 from mox.store import history_txn, maildir, records
 from mox.store.account_txn import AccountTxn, MailboxTxn, apply_flags, now
-from mox.store.errors import ErrorKind, Moved, StoreError
+from mox.store.errors import ErrorKind, StoreError
+from mox.store.many import get_many, put_many
 from mox.store.model import (
     FLAG_MASK,
-    M_EMAIL_ID,
     M_FLAGS,
     M_KEYWORDS,
     M_MODSEQ,
-    M_SIZE,
-    M_THREAD_ID,
     ChangeKind,
     Flag,
     FlagOp,
@@ -29,7 +27,6 @@ from mox.store.model import (
     ModSeq,
     Stored,
 )
-from mox.store.origin import relocated
 from mox.store.records import (
     FILE_IS_WIRE,
     HAS_ORIGIN,
@@ -119,7 +116,9 @@ def add(
     if not email_id:
         account.state.email_id += 1
         email_id = account.state.email_id
-        write.put(dbs.summary, KEY_AE.pack(account.id, email_id), incoming.facts.summary)
+        content_key = KEY_AE.pack(account.id, email_id)
+        write.put(dbs.summary, content_key, incoming.facts.summary)
+        write.put(dbs.overview, content_key, incoming.facts.overview)
     if not thread_id:
         thread_id = join_thread(account, incoming.facts.links, email_id)
     bits = mailbox.marked(mailbox.keyword_bits(incoming.keywords), marks)
@@ -146,7 +145,6 @@ def add(
         mailbox.insert(message)
         write.put(dbs.file, key, incoming.path.encode())
         write.put(dbs.base, base_key, KEY_A.pack(uid))
-        write.put(dbs.overview, key, incoming.facts.overview)
     else:
         _complete(mailbox, found, message)
     if origin is not None:
@@ -266,41 +264,44 @@ def store_flags(
 def expunge(
     account: AccountTxn,
     mailbox: MailboxTxn,
-    messages: Iterable[MessageTuple],
+    messages: Sequence[MessageTuple],
     moved_to: dict[int, tuple[int, int]] | None = None,
 ) -> list[tuple[int, str]]:
     """Remove messages; returns (uid, path) of the files to be put away after the commit."""
     write, dbs = account.write, account.write.dbs
+    keys = [KEY_AMU.pack(account.id, mailbox.id, message[0]) for message in messages]
+    trained = get_many(write, dbs.trained, keys) if moved_to else {}
+    paths = get_many(write, dbs.file, keys)
     files: list[tuple[int, str]] = []
+    tombstones: list[tuple[bytes, bytes]] = []
+    kept: list[tuple[bytes, bytes]] = []
     when = now()
-    for message in messages:
+    for message, key in zip(messages, keys, strict=True):
         uid = message[0]
-        key = KEY_AMU.pack(account.id, mailbox.id, uid)
-        path = (write.get(dbs.file, key) or b"").decode()
+        path = paths.get(key, b"").decode()
         base = maildir.split_name(path[4:])[0]
         wire = bool(message[M_FLAGS] & FILE_IS_WIRE)
         target = moved_to.get(uid) if moved_to else None
-        write.put(dbs.base, mailbox.key + base.encode(), KEY_A.pack(uid) + TOMBSTONE)
+        tombstones.append((mailbox.key + base.encode(), KEY_A.pack(uid) + TOMBSTONE))
         record = records.ExpungedRecord(when, base, wire, target)
-        write.put(dbs.expunged, key, records.encode(record))
-        mailbox.remove(message)
-        if target is not None:
-            _move_trained(write, key, KEY_AMU.pack(account.id, *target))
+        kept.append((key, records.encode(record)))
+        if target is not None and key in trained:
+            _move_trained(write, key, KEY_AMU.pack(account.id, *target), trained[key])
         files.append((uid, path))
+    put_many(write, dbs.base, tombstones)
+    put_many(write, dbs.expunged, kept)
+    mailbox.remove_many(messages)
     if files:
         account.log(ChangeKind.EXPUNGED, mailbox, records.ranges(uid for uid, _ in files))
-        # Should we end before the files are put away, the next look finds them.
-        mailbox.state.new_mtime = mailbox.state.cur_mtime = 0
+        mailbox.removals_follow()
     return files
 
 
-def _move_trained(write: WriteTxn, key: bytes, target: bytes) -> None:
+def _move_trained(write: WriteTxn, key: bytes, target: bytes, trained: bytes) -> None:
     """What was learnt from a message goes along with it, so that it is not read again."""
-    trained = write.get(write.dbs.trained, key)
-    if trained is not None:
-        write.put(write.dbs.trained, target, trained)
-        write.delete(write.dbs.trained, key)
-        write.put(write.dbs.training, target, b"")
+    write.put(write.dbs.trained, target, trained)
+    write.delete(write.dbs.trained, key)
+    write.put(write.dbs.training, target, b"")
 
 
 def expunge_deleted(
@@ -311,64 +312,3 @@ def expunge_deleted(
         return []
     deleted = int(Flag.DELETED)
     return expunge(account, mailbox, [m for m in select(mailbox, uids) if m[M_FLAGS] & deleted])
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """One message of a COPY or MOVE: the source record and the path that its link has got."""
-
-    source: MessageTuple
-    path: str  # below the destination directory
-
-
-def copy(
-    account: AccountTxn,
-    source: MailboxTxn,
-    target: MailboxTxn,
-    duplicates: Sequence[Duplicate],
-    marks: MailboxFlags | None = None,
-) -> list[int]:
-    """Give the linked files records in `target`, with the sources' present flags.
-
-    marks: as for add().
-
-    Raises Moved when a source is gone, so that the caller looks again.
-    """
-    dbs, write = account.write.dbs, account.write
-    uids: list[int] = []
-    names = source.record.keywords
-    for duplicate in duplicates:
-        message = source.get(duplicate.source[0])
-        if message is None:
-            raise Moved(f"message {duplicate.source[0]} is gone")
-        overview = write.get(dbs.overview, KEY_AMU.pack(account.id, source.id, message[0]))
-        bits = message[M_KEYWORDS]
-        words = tuple(name for i, name in enumerate(names) if bits >> i & 1) if bits else ()
-        flags = message[M_FLAGS] & FLAG_MASK
-        rules, origin = marks, None
-        if message[M_FLAGS] & HAS_ORIGIN:
-            origin = history_txn.get(source, message[0])
-        if origin is not None:
-            judged = source.verdict(bits) is not None
-            place = relocated(origin, target.id, is_judged=judged)
-            origin = place.origin
-            flags &= ~int(Flag.SEEN) if place.is_unread else FLAG_MASK
-            if place.is_wanted:
-                words, rules = (*words, "$NotJunk"), None
-        incoming = Incoming(
-            path=duplicate.path,
-            received=message[3],
-            zone=message[9],
-            size=message[M_SIZE],
-            facts=Kept(overview or b""),
-            flags=flags,
-            keywords=words,
-            email_id=message[M_EMAIL_ID],
-            thread_id=message[M_THREAD_ID],
-            wire=bool(message[M_FLAGS] & FILE_IS_WIRE),
-            origin=origin,
-        )
-        uids.append(add(account, target, incoming, rules))
-    if uids:
-        account.log(ChangeKind.ADDED, target, records.ranges(uids))
-    return uids

@@ -9,11 +9,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from mox.store.many import delete_many, put_many
 from mox.store.model import M_EMAIL_ID, M_SAVED, M_UID, MailboxId, MessageTuple
 from mox.store.reading import range_items
 from mox.store.records import KEY_A, KEY_AE, KEY_AEMU, KEY_AM, KEYED_MESSAGE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import lmdb
 
     from mox.store.account import Account
@@ -38,6 +41,26 @@ def put(write: WriteTxn, account_id: int, mailbox_id: int, message: MessageTuple
 def delete(write: WriteTxn, account_id: int, mailbox_id: int, message: MessageTuple) -> None:
     key = KEY_AEMU.pack(account_id, message[M_EMAIL_ID], mailbox_id, message[M_UID])
     write.delete(write.dbs.place, key)
+
+
+def put_all(
+    write: WriteTxn, account_id: int, mailbox_id: int, messages: Sequence[MessageTuple]
+) -> None:
+    """The same as put() for many messages."""
+    keys = _keys(account_id, mailbox_id, messages)
+    put_many(write, write.dbs.place, [(key, b"") for key in keys])
+
+
+def delete_some(
+    write: WriteTxn, account_id: int, mailbox_id: int, messages: Sequence[MessageTuple]
+) -> None:
+    """The same as delete() for many messages."""
+    delete_many(write, write.dbs.place, _keys(account_id, mailbox_id, messages))
+
+
+def _keys(account_id: int, mailbox_id: int, messages: Sequence[MessageTuple]) -> list[bytes]:
+    pack = KEY_AEMU.pack
+    return [pack(account_id, m[M_EMAIL_ID], mailbox_id, m[M_UID]) for m in messages]
 
 
 def mark_complete(write: WriteTxn, account_id: int) -> None:

@@ -23,6 +23,7 @@ from mox.store.model import (
 )
 from mox.store.records import (
     KEY_A,
+    KEY_AE,
     KEY_AM,
     KEY_AMQ,
     KEY_AMU,
@@ -234,17 +235,17 @@ class Reader:
         found = self._scan_some(mailbox_id, uid, uid)
         return found[0] if found else None
 
-    def overviews(self, mailbox_id: int, uids: Sequence[int]) -> list[tuple[bytes, bytes] | None]:
-        """(ENVELOPE, BODYSTRUCTURE) ready to send, for each uid; None where it is gone."""
+    def overviews(self, email_ids: Sequence[int]) -> list[tuple[bytes, bytes] | None]:
+        """(ENVELOPE, BODYSTRUCTURE) ready to send, for each email id; None where it is gone."""
         unpack = records.unpack_overview
-        found = self.packed_overviews(mailbox_id, uids)
+        found = self.packed_overviews(email_ids)
         return [None if value is None else unpack(value) for value in found]
 
-    def packed_overviews(self, mailbox_id: int, uids: Sequence[int]) -> list[bytes | None]:
+    def packed_overviews(self, email_ids: Sequence[int]) -> list[bytes | None]:
         """The same as kept: both in one piece."""
-        pack = KEY_AMU.pack
+        pack = KEY_AE.pack
         account_id = self.id
-        keys = [pack(account_id, mailbox_id, uid) for uid in uids]
+        keys = [pack(account_id, email_id) for email_id in email_ids]
         with self._env.begin() as txn, txn.cursor(db=self._dbs.overview) as cursor:
             found = dict(cursor.getmulti(keys))
         return list(map(found.get, keys))

@@ -26,7 +26,7 @@ from mox.store.maildir import INBOX
 from mox.store.model import M_EMAIL_ID, M_FLAGS, M_SIZE, MailboxId, MessageTuple
 from mox.store.origin import Origin
 from mox.store.originreading import read_origin
-from mox.store.records import FILE_IS_WIRE, HAS_ORIGIN, KEY_AE, KEY_AMU
+from mox.store.records import FILE_IS_WIRE, HAS_ORIGIN, KEY_AE
 from mox.store.store import Store, open_store
 
 _AT_ONCE = 500
@@ -84,7 +84,7 @@ def _rebuild(store: Store, account: Account, mailbox_id: MailboxId, uids: Sequen
         if path is not None:
             work.append((message, f"{directory}/{path}"))
     fresh = store.pool.apply(_read_facts, (work,))
-    old = account.overviews(mailbox_id, [message[0] for message, *_ in fresh])
+    old = account.overviews([message[M_EMAIL_ID] for message, *_ in fresh])
     wrong = [
         (message, size, kept)
         for (message, size, kept, _), was in zip(fresh, old, strict=True)
@@ -97,7 +97,7 @@ def _rebuild(store: Store, account: Account, mailbox_id: MailboxId, uids: Sequen
         for message, size, kept in wrong:
             present = mailbox.get(message[0])
             if present is not None:
-                key = KEY_AMU.pack(account.id, mailbox_id, message[0])
+                key = KEY_AE.pack(account.id, message[M_EMAIL_ID])
                 write.put(write.dbs.overview, key, kept.overview)
                 mailbox.replace(present, (*present[:7], size, present[8], present[9]))
         for message, _, kept, origin in fresh:

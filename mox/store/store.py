@@ -27,7 +27,7 @@ from mox.store.model import Delivered, MailboxId, Target
 from mox.store.notify import Notifier, Watch
 from mox.store.pool import BlockingPool
 from mox.store.reading import lookup, range_items
-from mox.store.records import KEY_A, KEY_AM, KEY_AMU, AccountRecord, AccountState
+from mox.store.records import KEY_A, KEY_AM, AccountRecord, AccountState
 from mox.store.spool import Spool
 from mox.store.watch import FileWatcher
 
@@ -50,6 +50,7 @@ _POOL_THREADS = 8
 # After a failed sync the replies get this long to leave before the process ends.
 _FAREWELL_S = 0.5
 _EX_IOERR = 74
+_MAX_KEY = 511  # octets of a key in LMDB
 
 
 def open_store(
@@ -222,6 +223,10 @@ class Store:
         """Run blocking work in the thread pool; a failure is logged."""
         self._background.spawn(self._guarded, lambda: self.pool.apply(lambda: fn(*args, **kwargs)))
 
+    def background(self, fn: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Run work of several steps that waits; a failure is logged."""
+        self._background.spawn(self._guarded, lambda: fn(*args, **kwargs))
+
     def later_write(self, fn: Callable[[WriteTxn], object]) -> None:
         """Commit something whose loss costs only repeated work."""
         self._background.spawn(self._guarded, lambda: self.committer.write(fn))
@@ -253,23 +258,30 @@ class Store:
             items = range_items(txn, self.dbs.file, prefix)
             return {value.decode(): int.from_bytes(key[8:], "big") for key, value in items}
 
-    def uid_of_base(
-        self, account_id: int, mailbox_id: MailboxId, base: str
-    ) -> tuple[int | None, bool]:
-        """The uid of a file's base name, or None and whether it was expunged."""
-        key = KEY_AM.pack(account_id, mailbox_id) + os.fsencode(base)
-        if len(key) > 511:
-            return None, True
-        with self.dbs.env.begin() as txn:
-            value = lookup(txn, self.dbs.base, key)
-        if value is None:
-            return None, False
-        return (int.from_bytes(value, "big"), False) if len(value) == 4 else (None, True)
+    def files_of_bases(
+        self, account_id: int, mailbox_id: MailboxId, bases: Sequence[str]
+    ) -> dict[str, tuple[int, str] | None]:
+        """{base name: (uid, path)} of files that the index knows; None for expunged ones.
 
-    def path_of(self, account_id: int, mailbox_id: MailboxId, uid: int) -> str | None:
-        with self.dbs.env.begin() as txn:
-            value = lookup(txn, self.dbs.file, KEY_AMU.pack(account_id, mailbox_id, uid))
-        return None if value is None else value.decode()
+        May run on a thread of the pool.
+        """
+        prefix = KEY_AM.pack(account_id, mailbox_id)
+        found: dict[str, tuple[int, str] | None] = {}
+        with (
+            self.dbs.env.begin() as txn,
+            txn.cursor(db=self.dbs.base) as base_cursor,
+            txn.cursor(db=self.dbs.file) as file_cursor,
+        ):
+            keys = {prefix + os.fsencode(base): base for base in bases}
+            # A longer name cannot be one of ours.
+            found = {base: None for key, base in keys.items() if len(key) > _MAX_KEY}
+            usable = [key for key in keys if len(key) <= _MAX_KEY]
+            known = base_cursor.getmulti(usable)
+            found.update((keys[key], None) for key, _ in known)
+            live = {prefix + value: keys[key] for key, value in known if len(value) == KEY_A.size}
+            for key, path in file_cursor.getmulti(list(live)):
+                found[live[key]] = int.from_bytes(key[8:], "big"), path.decode()
+        return found
 
     def renaming(self, account_id: int) -> bool:
         """Whether a rename or removal of one of the account's mailboxes is under way."""

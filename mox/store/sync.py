@@ -115,9 +115,13 @@ def _compare_all(
 def _compare_some(
     account: Account, mailbox_id: MailboxId, paths: set[str], quarantine: str, directory: str
 ) -> bool:
-    difference = _difference_of(account, mailbox_id, directory, paths)
-    if difference.gone:
-        account.store.pool.apply(_look_for_gone, (directory, difference))
+    def look() -> Difference:
+        difference = _difference_of(account, mailbox_id, directory, paths)
+        if difference.gone:
+            _look_for_gone(directory, difference)
+        return difference
+
+    difference = account.store.pool.apply(look)
     if difference:
         findings = Findings(account.id, mailbox_id, directory, difference)
         _apply(account, directory, findings, quarantine)
@@ -127,26 +131,32 @@ def _compare_some(
 def _difference_of(
     account: Account, mailbox_id: MailboxId, directory: str, paths: set[str]
 ) -> Difference:
-    store = account.store
+    """What the files of these names, there or not, have other than the index. Blocks.
+
+    Most were renamed by our own hand: they cost a look at the file that the index knows.
+    """
     difference = Difference()
-    there = {path for path in paths if os.path.lexists(f"{directory}/{path}")}
-    shown: set[int] = set()
-    for path in sorted(there):
-        uid, tombstone = store.uid_of_base(account.id, mailbox_id, maildir.split_name(path[4:])[0])
-        if uid is None:
-            if not tombstone:
-                difference.unknown.append(path)
+    names: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        names.setdefault(maildir.split_name(path[4:])[0], []).append(path)
+    known = account.store.files_of_bases(account.id, mailbox_id, list(names))
+    for base, some in names.items():
+        if base not in known:
+            difference.unknown += [path for path in some if _is_there(directory, path)]
             continue
-        shown.add(uid)
-        if store.path_of(account.id, mailbox_id, uid) != path:
-            difference.renamed.append((uid, path))
-    for path in sorted(paths - there):
-        uid, _ = store.uid_of_base(account.id, mailbox_id, maildir.split_name(path[4:])[0])
-        if uid is not None and uid not in shown:
-            recorded = store.path_of(account.id, mailbox_id, uid)
-            if recorded is not None and not os.path.lexists(f"{directory}/{recorded}"):
-                difference.gone.append((uid, recorded))
+        found = known[base]
+        if found is None or _is_there(directory, found[1]):
+            continue  # expunged, or where it should be
+        there = [path for path in some if _is_there(directory, path)]
+        if there:
+            difference.renamed.append((found[0], there[0]))
+        else:
+            difference.gone.append(found)
     return difference
+
+
+def _is_there(directory: str, path: str) -> bool:
+    return os.path.lexists(f"{directory}/{path}")
 
 
 def _look_for_gone(directory: str, difference: Difference) -> None:

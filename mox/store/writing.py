@@ -6,9 +6,10 @@ raced with a rename is tried again with fresh paths.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -18,12 +19,14 @@ import msgspec
 
 from mox import logfmt
 from mox.message import index_facts
-from mox.store import arrivals, maildir, mailfiles, messages, records
+from mox.store import arrivals, copying, maildir, mailfiles, messages, records
 from mox.store.account_txn import AccountTxn, MailboxTxn
 from mox.store.committer import WriteTxn
 from mox.store.durable import FileWrite, space_error, write_all
 from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.history import is_known_reject
+from mox.store.linking import Links, make_links, opened
+from mox.store.mailfiles import close_file, mtimes_in, unlink_in
 from mox.store.model import (
     Appended,
     ChangeKind,
@@ -384,31 +387,53 @@ def copy(
         source_dir = account.directory(source_id)
         target_dir = account.directory(target_id)
         sources = account.select(source_id, uids)
-        files: list[FileWrite] = []
-        duplicates: list[messages.Duplicate] = []
-        for message, old_path in zip(
-            sources, account.paths(source_id, [m[0] for m in sources]), strict=True
-        ):
+        paths = account.paths(source_id, [message[0] for message in sources])
+        for message, old_path in zip(sources, paths, strict=True):
             if message[0] not in chosen:
                 chosen[message[0]] = _duplicate_path(message, old_path)
-            path = chosen[message[0]]
-            files.append(FileWrite(f"{source_dir}/{old_path}", f"{target_dir}/{path}", link=True))
-            duplicates.append(messages.Duplicate(message, path))
+        duplicates = [copying.Duplicate(message, chosen[message[0]]) for message in sources]
         if not duplicates:
             return Copied(account.uidvalidity(target_id), (), (), ModSeq(0))
-        change = partial(
-            _copy_txn, account.id, source_id, target_id, target_dir, duplicates, quota, marks, move
-        )
+        pairs = [(path, each.path) for path, each in zip(paths, duplicates, strict=True)]
         try:
-            result, files_gone = account.store.committer.write(change, files)
+            with _linked(account.store, source_dir, target_dir, pairs) as links:
+                change = partial(
+                    _copy_txn,
+                    account.id,
+                    source_id,
+                    target_id,
+                    target_dir,
+                    duplicates,
+                    links,
+                    quota,
+                    marks,
+                    move,
+                )
+                result, files_gone = account.store.committer.write(change)
         except Moved:
             account.mend(source_id)
             account.restore_directory(target_id)
             raise
-        account.remove_files(source_dir, files_gone)
+        if files_gone:
+            account.store.background(remove_moved, account, source_id, source_dir, files_gone)
         return result
 
     return _retrying(attempt)
+
+
+@contextlib.contextmanager
+def _linked(
+    store: Store, source_dir: str, target_dir: str, pairs: Sequence[tuple[str, str]]
+) -> Iterator[Links]:
+    """Links that are taken back when they get no records."""
+    links = store.pool.apply(make_links, (source_dir, target_dir, pairs))
+    try:
+        yield links
+    except Exception:  # not when we are killed: the committer may have the job still
+        store.pool.apply(links.take_back)
+        raise
+    finally:
+        links.close()
 
 
 def _duplicate_path(message: MessageTuple, old_path: str) -> str:
@@ -424,7 +449,8 @@ def _copy_txn(
     source_id: MailboxId,
     target_id: MailboxId,
     target_dir: str,
-    duplicates: Sequence[messages.Duplicate],
+    duplicates: Sequence[copying.Duplicate],
+    links: Links,
     quota: int,
     marks: MailboxFlags | None,
     move: bool,
@@ -432,17 +458,18 @@ def _copy_txn(
 ) -> tuple[Copied, list[str]]:
     account = AccountTxn(write, account_id)
     source = account.mailbox(source_id)
-    target = account.mailbox_in(target_id, target_dir, (d.path for d in duplicates))
+    target = account.mailbox_in(target_id, target_dir)
+    links.check_place(target_dir)
     if not move:
         messages.check_quota(account, sum(d.source[7] for d in duplicates), quota)
-    dest_uids = messages.copy(account, source, target, duplicates, marks)
+    dest_uids = copying.copy(account, source, target, duplicates, marks)
     source_uids = tuple(duplicate.source[0] for duplicate in duplicates)
     gone: list[str] = []
     if move:
         moved = {s: (int(target_id), d) for s, d in zip(source_uids, dest_uids, strict=True)}
         present = messages.select(source, source_uids)
         gone = [path for _, path in messages.expunge(account, source, present, moved)]
-    target.note_own_files("cur", write.mtimes.get(f"{target_dir}/cur"))
+    target.note_own_files("cur", links.times)
     account.save()
     result = Copied(target.record.uidvalidity, source_uids, tuple(dest_uids), account.modseq)
     return result, gone
@@ -480,17 +507,75 @@ def put_away(
     """Move files of expunged messages to where sessions that still show them find them.
 
     One that is not there was renamed or removed meanwhile; the keeper clears such leftovers
-    before it forgets about them. Blocks.
+    before it forgets about them. Waits.
     """
-    source_dir = account.present_directory(mailbox_id)
-    if source_dir is None:
-        return  # the mailbox was deleted, and the files with it
-    for uid, path in files:
+
+    def take(source: int) -> None:
         try:
-            os.rename(f"{source_dir}/{path}", f"{expunged_dir}/{expunged_name(mailbox_id, uid)}")
-        except FileNotFoundError:
-            continue
+            target = os.open(expunged_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as e:
-            # Better gone from these sessions than back for all; removing needs no space.
-            log.warn("keeping a removed message for those that still show it", err=e)
-            os.unlink(f"{source_dir}/{path}")
+            log.warn("keeping removed messages for those that still show them", err=e)
+            unlink_in(source, [path for _, path in files])
+            return
+        try:
+            for uid, path in files:
+                _put_away(source, path, target, expunged_name(mailbox_id, uid))
+        finally:
+            close_file(target)
+
+    _take_away(account, mailbox_id, account.present_directory(mailbox_id), take)
+
+
+def remove_moved(
+    account: Account, mailbox_id: MailboxId, directory: str, paths: Sequence[str]
+) -> None:
+    """Unlink the old names of moved messages below `directory`, where they were. Waits."""
+    _take_away(account, mailbox_id, directory, lambda source: unlink_in(source, paths))
+
+
+def _take_away(
+    account: Account,
+    mailbox_id: MailboxId,
+    directory: str | None,
+    take: Callable[[int], None],
+) -> None:
+    """Do so, and note that the directories changed by our hand."""
+    if directory is None:
+        return  # the mailbox was deleted, and the files with it
+    times = account.store.pool.apply(_timed_take, (directory, take))
+    if times is not None:
+        account.store.committer.write(partial(_note_removals, account.id, mailbox_id, times))
+
+
+def _timed_take(directory: str, take: Callable[[int], None]) -> dict[str, tuple[int, int]] | None:
+    try:
+        with opened(directory) as fd:
+            before = mtimes_in(fd)
+            take(fd)
+            after = mtimes_in(fd)
+    except FileNotFoundError:
+        return None  # renamed: whoever did that sees to it that it is compared
+    return {sub: (before[sub], after[sub]) for sub in before}
+
+
+def _note_removals(
+    account_id: int, mailbox_id: MailboxId, times: dict[str, tuple[int, int]], write: WriteTxn
+) -> None:
+    account = AccountTxn(write, account_id)
+    try:
+        mailbox = account.mailbox(mailbox_id)
+    except StoreError:
+        return  # deleted meanwhile
+    mailbox.note_removals(times)
+    account.save()
+
+
+def _put_away(source: int, path: str, target: int, name: str) -> None:
+    try:
+        os.rename(path, name, src_dir_fd=source, dst_dir_fd=target)
+    except FileNotFoundError:
+        return
+    except OSError as e:
+        # Better gone from these sessions than back for all; removing needs no space.
+        log.warn("keeping a removed message for those that still show it", err=e)
+        os.unlink(path, dir_fd=source)

@@ -51,7 +51,7 @@ def test_of_copies_the_one_that_is_longest_in_its_mailbox_counts(
     assert archive is not None
     monkeypatch.setattr("mox.store.messages.now", lambda: 1_700_000_000)
     mailbox_id, uid, email_id = deliver(store, spool())
-    monkeypatch.setattr("mox.store.messages.now", lambda: 1_700_000_100)
+    monkeypatch.setattr("mox.store.copying.now", lambda: 1_700_000_100)
     copied = account.copy(mailbox_id, [uid], archive.id)
     assert found(account, email_id) == (mailbox_id, uid)
     account.remove(mailbox_id, [uid])
