@@ -12,6 +12,7 @@ from mox.imapd.answer import Done, Refusal, bad
 from mox.imapd.blocks import Block, blocks
 from mox.imapd.bodies import needs_octets, sets_seen
 from mox.imapd.columns import Columns
+from mox.imapd.flatfetch import flat_lines, is_flat
 from mox.imapd.octets import OctetItems
 from mox.imapd.pace import Pace
 from mox.imapd.ranges import common, common_slices, within, without
@@ -131,6 +132,8 @@ class _Fetch:
     def answer(self, slices: list[Slice]) -> None:
         """Write the responses, block by block, letting other connections run in between."""
         pace = Pace()
+        if self._octets is None and self._since is None and self._answer_flat(slices, pace):
+            return
         columns = Columns(
             self._account,
             self._view.mailbox_id,
@@ -153,6 +156,28 @@ class _Fetch:
                 numbers, messages = self._after_since(block)
                 self._session.write(b"".join(columns.rows(numbers, messages)[1]))
             pace()
+
+    def _answer_flat(self, slices: list[Slice], pace: Pace) -> bool:
+        """The same for items of fixed size of many messages; false when it is not that."""
+        view = self._view
+        wanted = sum(stop - start for start, stop in slices)
+        if not is_flat(self._index_items, wanted, view.exists):
+            return False
+        columns = self._account.columns(view.mailbox_id)
+        if columns.uids != view.uids:
+            return False
+        lines = flat_lines(
+            columns,
+            self._index_items,
+            slices,
+            view.flag_texts,
+            recent_from=self._recent_from,
+            uidonly=self._uidonly,
+        )
+        for some in lines:
+            self._session.write(some)
+            pace()
+        return True
 
     @property
     def _recent_from(self) -> int:

@@ -47,6 +47,7 @@ from mox.store.watch import FileWatch
 if TYPE_CHECKING:
     from mox.junk.mailboxflags import MailboxFlags
     from mox.message import Summary
+    from mox.store.columns import MessageColumns
     from mox.store.credentials import Credentials
     from mox.store.store import Store
 
@@ -106,6 +107,9 @@ class Account:
 
     def uids(self, mailbox_id: MailboxId) -> array[int]:
         return self._reader.uids(mailbox_id)
+
+    def columns(self, mailbox_id: MailboxId) -> MessageColumns:
+        return self._reader.columns(mailbox_id)
 
     def flag_column(self, mailbox_id: MailboxId) -> FlagColumn | None:
         return self._reader.flag_column(mailbox_id)

@@ -9,6 +9,7 @@ from typing import cast
 import lmdb
 
 from mox.store import records
+from mox.store.columns import MessageColumns
 from mox.store.env import Databases
 from mox.store.errors import HistoryLost
 from mox.store.model import (
@@ -186,12 +187,13 @@ class Reader:
             key = KEY_AM.pack(self.id, mailbox_id)
             return cursor.getmulti([key], True, records.MESSAGE.size, True)
 
+    def columns(self, mailbox_id: int) -> MessageColumns:
+        """All messages, by columns."""
+        return MessageColumns(self._block(mailbox_id))
+
     def uids(self, mailbox_id: int) -> array[int]:
         """All uids, ascending."""
-        words = memoryview(self._block(mailbox_id)).cast("B").cast("I")
-        result = array("I", words[2 :: KEYED_MESSAGE.size // 4].tolist())
-        result.byteswap()
-        return result
+        return self.columns(mailbox_id).uids
 
     def flag_column(self, mailbox_id: int) -> FlagColumn | None:
         """The system flags of all messages; None when there is no such mailbox."""
@@ -201,11 +203,8 @@ class Reader:
             if value is None:
                 return None
             block = cursor.getmulti([key], True, records.MESSAGE.size, True)
-        octets = memoryview(block).cast("B")
-        uids = array("I", octets.cast("I")[2 :: KEYED_MESSAGE.size // 4].tolist())
-        uids.byteswap()
-        flags = bytes(octets[records.FLAGS_AT :: KEYED_MESSAGE.size])
-        return FlagColumn(MailboxState(value).modseq, uids, flags)
+        flags = bytes(memoryview(block).cast("B")[records.FLAGS_AT :: KEYED_MESSAGE.size])
+        return FlagColumn(MailboxState(value).modseq, MessageColumns(block).uids, flags)
 
     def scan(self, mailbox_id: int, first: int = 1, last: int = MAX_UID) -> Iterable[MessageTuple]:
         """The records of uids first to last, ascending (indexes: model.M_*).
