@@ -12,7 +12,7 @@ from mox.keeper import blocklists, sts_refresh, training
 from mox.keeper.border import guarded
 from mox.serving.context import Context
 from mox.store import Store, housekeeping
-from mox.store.mirror import Resting, mirror_flags
+from mox.store.mirror import Turns, mirror_flags
 from mox.store.texts import Backlog
 from mox.turns import give_turn
 
@@ -57,10 +57,10 @@ def run(ctx: Context) -> None:
 
 
 def _mirror_loop(store: Store) -> None:
-    resting: Resting = {}
+    turns = Turns()
     while True:
         gevent.sleep(MIRROR_S)
-        guarded(lambda: mirror_flags(store, resting))
+        guarded(lambda: mirror_flags(store, turns))
 
 
 def _intents_loop(store: Store) -> None:

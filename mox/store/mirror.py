@@ -31,6 +31,8 @@ log = logfmt.logger("store")
 BATCH = 1000
 # A mailbox that cannot be written to is left alone for so long.
 _REST_S = 60.0
+# Turns that a mailbox may keep us waiting for.
+_MOST_TURNS = 2
 
 
 @dataclass(slots=True)
@@ -90,17 +92,55 @@ class _Round:
         account.save()
 
 
-# (account id, mailbox id) → time.monotonic() at which it is tried again.
-Resting = dict[tuple[int, int], float]
+_Box = tuple[int, int]  # account id, mailbox id
 
 
-def mirror_flags(store: Store, resting: Resting | None = None) -> int:
+@dataclass(slots=True)
+class Turns:
+    """What is remembered between looks: mailboxes that are better left alone now.
+
+    resting: those where renaming failed, with the time.monotonic() at which it is tried again.
+    """
+
+    resting: dict[_Box, float] = field(default_factory=dict)
+    _seen: dict[_Box, tuple[int, int]] = field(default_factory=dict)  # modseq, turns
+    _decided: dict[_Box, bool] = field(default_factory=dict)  # in this turn
+
+    def begin(self) -> None:
+        """Forget those that had nothing due in the last turn."""
+        self._seen = {box: self._seen[box] for box in self._decided if box in self._seen}
+        self._decided = {}
+
+    def is_due(self, store: Store, box: _Box) -> bool:
+        """Whether it has come to rest since the last turn, or has kept us waiting long enough."""
+        due = self._decided.get(box)
+        if due is None:
+            due = self._decided[box] = self._decide(store, box)
+        return due
+
+    def _decide(self, store: Store, box: _Box) -> bool:
+        if self.resting.get(box, 0.0) >= time.monotonic():
+            return False
+        self.resting.pop(box, None)
+        account = store.account_by_id(box[0])
+        modseq = 0 if account is None else account.mailbox_modseq(MailboxId(box[1]))
+        before, turns = self._seen.pop(box, (-1, 0))
+        if modseq == before or turns >= _MOST_TURNS:
+            return True
+        self._seen[box] = modseq, turns + 1
+        return False
+
+
+def mirror_flags(store: Store, turns: Turns | None = None) -> int:
     """Rename all files whose names do not show their flags; how many were due.
 
-    A mailbox where that fails is logged and put into `resting` for a while. Only one process may
-    do this at a time (the keeper).
+    turns: of a caller that looks again and again; then a mailbox that is just being changed waits
+    for a turn or two, because most messages that are marked as deleted are removed the next
+    moment. One where renaming fails is logged and rests for a while. Only one process may do this
+    at a time (the keeper).
     """
-    resting = {} if resting is None else resting
+    if turns is not None:
+        turns.begin()
     total, keys = 0, _due(store, b"")
     while keys:
         total += len(keys)
@@ -109,9 +149,8 @@ def mirror_flags(store: Store, resting: Resting | None = None) -> int:
             account_id, mailbox_id, uid = KEY_AMU.unpack(key)
             uids.setdefault((account_id, mailbox_id), []).append(uid)
         for box, some in uids.items():
-            if resting.get(box, 0.0) < time.monotonic():
-                resting.pop(box, None)
-                _guarded(store, box, some, resting)
+            if turns is None or turns.is_due(store, box):
+                _guarded(store, box, some, turns)
         give_turn()
         keys = _due(store, keys[-1])
     return total
@@ -124,14 +163,15 @@ def _due(store: Store, after: bytes) -> list[bytes]:
         return [bytes(key) for key in itertools.islice(cursor.iternext(values=False), BATCH)]
 
 
-def _guarded(store: Store, box: tuple[int, int], uids: list[int], resting: Resting) -> None:
+def _guarded(store: Store, box: _Box, uids: list[int], turns: Turns | None) -> None:
     account = store.account_by_id(box[0])
     if account is None:
         return
     try:
         _mirror_mailbox(account, MailboxId(box[1]), uids)
     except (StoreError, OSError) as e:
-        resting[box] = time.monotonic() + _REST_S
+        if turns is not None:
+            turns.resting[box] = time.monotonic() + _REST_S
         log.error(
             "file names of mailbox cannot show the flags now: check space, owner and mode",
             err=e,

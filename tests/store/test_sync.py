@@ -7,15 +7,16 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
 
 from mox.junk.mailboxflags import MailboxFlags
-from mox.store import Store, housekeeping, maildir, open_store
+from mox.store import Store, housekeeping, maildir, open_store, sync, writing
 from mox.store.account import Account
 from mox.store.errors import ErrorKind, StoreError
-from mox.store.mirror import mirror_flags
+from mox.store.mirror import Turns, mirror_flags
 from mox.store.model import (
     FLAG_MASK,
     M_EMAIL_ID,
@@ -509,3 +510,127 @@ def test_flags_of_a_message_that_a_scan_took_in_first_are_told(
     assert kinds == [ChangeKind.ADDED, ChangeKind.FLAGS, ChangeKind.ADDED]
     assert done.uids == (1,)
     assert list(account.uids(inbox)) == [1]
+
+
+def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The mailboxes that are compared in full from now on."""
+    seen: list[int] = []
+    real = sync.compare_all
+
+    def counted(account: Account, mailbox_id: MailboxId, *rest: Any) -> bool:
+        seen.append(mailbox_id)
+        return real(account, mailbox_id, *rest)
+
+    monkeypatch.setattr(sync, "compare_all", counted)
+    return seen
+
+
+def test_a_new_mailbox_that_is_filled_by_us_is_not_compared(
+    account: Account, inbox: MailboxId, spool: MakeSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(account, inbox, spool, 3)
+    box = account.create_mailbox("New")[0].id
+    seen = comparisons(monkeypatch)
+    account.copy(inbox, [1, 2, 3], box)
+    assert not account.refresh(box)
+    assert seen == []
+    state = account._reader.mailbox_state(box)
+    assert state is not None
+    assert state.scanned < 0, "but it is due for a comparison some time"
+    drop(account, ".New/new/1.2.x")
+    assert account.refresh(box)
+    assert seen == [box]
+
+
+def test_a_directory_that_holds_files_already_is_compared(account: Account) -> None:
+    (root(account) / ".Old/new").mkdir(parents=True)
+    drop(account, ".Old/new/1.2.x")
+    box = account.create_mailbox("Old")[0].id
+    assert account.refresh(box)
+    assert list(account.uids(box)) == [1]
+
+
+@pytest.mark.parametrize("move", [False, True])
+def test_putting_files_away_is_no_reason_to_compare(
+    account: Account,
+    inbox: MailboxId,
+    spool: MakeSpool,
+    monkeypatch: pytest.MonkeyPatch,
+    move: bool,
+) -> None:
+    box = account.create_mailbox("New")[0].id
+    append(account, box, spool, 5)
+    seen = comparisons(monkeypatch)
+    if move:
+        account.move(box, [1, 2], inbox)
+    else:
+        account.remove(box, [1, 2])
+    assert not account.refresh(box), "waits until they are put away"
+    assert len(list((root(account) / ".New/cur").iterdir())) == 3
+    drop(account, ".New/new/1.2.x")
+    assert account.refresh(box)
+    assert seen == [box]
+
+
+def test_what_others_do_while_files_are_put_away_is_noticed(
+    account: Account, spool: MakeSpool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = account.create_mailbox("New")[0].id
+    append(account, box, spool, 5)
+    real = writing.mtimes_in
+
+    def dropped_before(directory: int) -> dict[str, int]:
+        monkeypatch.setattr(writing, "mtimes_in", real)
+        drop(account, ".New/new/1.2.x")
+        return real(directory)
+
+    monkeypatch.setattr(writing, "mtimes_in", dropped_before)
+    account.remove(box, [1, 2])
+    store.finish_background()
+    assert account.refresh(box)
+    assert list(account.uids(box)) == [3, 4, 5, 6]
+
+
+def test_a_mailbox_that_is_just_being_changed_is_left_alone_for_a_turn(
+    account: Account, inbox: MailboxId, spool: MakeSpool, store: Store
+) -> None:
+    def shown() -> set[str]:
+        return {path.name.partition(":2,")[2] for path in (root(account) / "cur").iterdir()}
+
+    append(account, inbox, spool, 2)
+    turns = Turns()
+    account.store_flags(inbox, [1, 2], FlagOp.ADD, Flag.SEEN)
+    mirror_flags(store, turns)
+    assert shown() == {""}
+    mirror_flags(store, turns)
+    assert shown() == {"S"}
+    account.store_flags(inbox, [1, 2], FlagOp.ADD, Flag.FLAGGED)
+    mirror_flags(store, turns)
+    account.store_flags(inbox, [1], FlagOp.ADD, Flag.ANSWERED)
+    mirror_flags(store, turns)
+    assert shown() == {"S"}
+    account.store_flags(inbox, [2], FlagOp.ADD, Flag.DRAFT)
+    mirror_flags(store, turns)
+    assert shown() == {"FRS", "DFS"}, "who changes it all the time does not keep us off"
+
+
+def test_a_mailbox_whose_files_cannot_be_renamed_rests(
+    account: Account, inbox: MailboxId, spool: MakeSpool, store: Store
+) -> None:
+    append(account, inbox, spool, 1)
+    turns = Turns()
+    account.store_flags(inbox, [1], FlagOp.ADD, Flag.SEEN, ["word"])
+    (root(account) / "tmp").rename(root(account) / "tmp.away")  # the keyword file is made there
+    mirror_flags(store, turns)
+    assert not turns.resting
+    mirror_flags(store, turns)
+    assert list(turns.resting) == [(account.id, inbox)]
+    (root(account) / "tmp.away").rename(root(account) / "tmp")
+    mirror_flags(store, turns)
+    (path,) = (root(account) / "cur").iterdir()
+    assert path.name.endswith(":2,")
+    turns.resting[account.id, inbox] = 0.0  # the time is over
+    mirror_flags(store, turns)
+    mirror_flags(store, turns)
+    (path,) = (root(account) / "cur").iterdir()
+    assert path.name.endswith(":2,Sa")
