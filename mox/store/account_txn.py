@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mox.junk.mailboxflags import JUNK_KEYWORD, NOT_JUNK_KEYWORD, MailboxFlags, Mark
 from mox.store import history_txn, maildir, places, records, words
@@ -76,6 +76,16 @@ class MailboxTxn:
                 return None
             message = records.unpack_message(bytes(cursor.value()))
         return message if message[0] == uid else None
+
+    def scan(self, first: int, last: int) -> Iterator[MessageTuple]:
+        """The records of uids first to last, ascending."""
+        with self.account.write.txn.cursor(db=self.account.write.dbs.message) as cursor:
+            if cursor.set_range_dup(self.key, KEY_A.pack(first)):
+                for value in cursor.iternext_dup(keys=False, values=True):
+                    message = records.unpack_message(bytes(value))
+                    if message[0] > last:
+                        return
+                    yield message
 
     def insert(self, message: MessageTuple) -> None:
         """Put a new record and count it."""

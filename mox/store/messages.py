@@ -209,16 +209,36 @@ def shown_path(path: str, flags: int, keywords: int) -> str:
 
 def select(mailbox: MailboxTxn, uids: Sequence[int] | None) -> list[MessageTuple]:
     """The records of these uids (None: all), ascending; uids that do not exist are left out."""
-    if uids is not None and len(uids) * 8 < mailbox.state.messages:
-        found = (mailbox.get(uid) for uid in uids)
-        return [message for message in found if message is not None]
-    with mailbox.account.write.txn.cursor(db=mailbox.account.write.dbs.message) as cursor:
-        data = cursor.getmulti([mailbox.key], True, records.MESSAGE.size, True)
-    everything = KEYED_MESSAGE.iter_unpack(data)
     if uids is None:
-        return list(everything)
+        return list(KEYED_MESSAGE.iter_unpack(_block(mailbox)))
+    if not uids:
+        return []
     wanted = set(uids)
+    first, last = min(uids), max(uids)
+    if last - first < len(uids) * 4:
+        return [message for message in mailbox.scan(first, last) if message[0] in wanted]
+    if len(uids) * 8 < mailbox.state.messages:
+        found = (mailbox.get(uid) for uid in sorted(wanted))
+        return [message for message in found if message is not None]
+    everything = KEYED_MESSAGE.iter_unpack(_block(mailbox))
     return [message for message in everything if message[0] in wanted]
+
+
+def _select_deleted(mailbox: MailboxTxn, uids: Sequence[int] | None) -> list[MessageTuple]:
+    """Those of them that have \\Deleted."""
+    deleted = int(Flag.DELETED)
+    if uids is not None:
+        return [message for message in select(mailbox, uids) if message[M_FLAGS] & deleted]
+    block = _block(mailbox)
+    column = bytes(memoryview(block).cast("B")[records.FLAGS_AT :: KEYED_MESSAGE.size])
+    size, unpack = KEYED_MESSAGE.size, KEYED_MESSAGE.unpack_from
+    return [unpack(block, at * size) for at, flags in enumerate(column) if flags & deleted]
+
+
+def _block(mailbox: MailboxTxn) -> memoryview:
+    """All records, each with its key before it."""
+    with mailbox.account.write.txn.cursor(db=mailbox.account.write.dbs.message) as cursor:
+        return cursor.getmulti([mailbox.key], True, records.MESSAGE.size, True)
 
 
 def store_flags(
@@ -310,5 +330,4 @@ def expunge_deleted(
     """RFC 9051 §6.4.3, RFC 4315 §2.1: remove those with \\Deleted, of `uids` or of all."""
     if not mailbox.state.deleted:
         return []
-    deleted = int(Flag.DELETED)
-    return expunge(account, mailbox, [m for m in select(mailbox, uids) if m[M_FLAGS] & deleted])
+    return expunge(account, mailbox, _select_deleted(mailbox, uids))

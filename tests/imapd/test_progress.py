@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from mox.imapd import progress
-from mox.store import messages
+from mox.store import copying
 from mox.store.account import Account
 from mox.store.errors import ErrorKind, StoreError
 from tests.imapd.harness import Site, message
@@ -82,7 +82,7 @@ def test_store_that_is_held_back_in_pieces(site: Site) -> None:
 def test_a_copy_that_fails_leaves_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.add(*[message(n) for n in range(10)])
     client = site.login("inbox")
-    copy, calls = messages.copy, []
+    copy, calls = copying.copy, []
 
     def full(*words: object) -> list[int]:
         calls.append(1)
@@ -91,7 +91,7 @@ def test_a_copy_that_fails_leaves_nothing(site: Site, monkeypatch: pytest.Monkey
         return copy(*words)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(messages, "copy", full)
+        patch.setattr(copying, "copy", full)
         assert client.command("copy 1:* Sent").code == "OVERQUOTA"
     assert client.ok("status Sent (messages)") == ["* STATUS Sent (MESSAGES 0)"]
 
