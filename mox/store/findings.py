@@ -43,10 +43,15 @@ class Findings:
         if not moving:
             self._apply_gone(account, mailbox)
         if self.listing is not None and not moving:
-            mailbox.state.new_mtime = self.listing.new_mtime
-            mailbox.state.cur_mtime = self.listing.cur_mtime
-            mailbox.state.scanned = int(time.time())
+            self._note_listing(mailbox, self.listing)
         account.save()
+
+    def _note_listing(self, mailbox: MailboxTxn, listing: Listing) -> None:
+        """Note when the directories were seen as they are, unless we changed them since."""
+        state = mailbox.state
+        if listing.recorded == (state.new_mtime, state.cur_mtime):
+            state.new_mtime, state.cur_mtime = listing.new_mtime, listing.cur_mtime
+            state.scanned = int(time.time())
 
     def apply_if_there(self, write: WriteTxn) -> None:
         try:

@@ -48,16 +48,21 @@ class Links:
             raise Moved(f"{directory} is another directory now")
 
 
-def make_links(source: str, target: str, pairs: Sequence[tuple[str, str]]) -> Links:
+def make_links(
+    source: str, target: str, pairs: Sequence[tuple[str, str]], keywords: Sequence[str] = ()
+) -> Links:
     """Give files second names, durable: paths below `source` and below `target`, there in cur/.
 
-    Blocks. Raises StoreError, Moved where something is not where it was; then nothing is left.
+    keywords: those of the target, where names show some. Blocks. Raises StoreError, Moved where
+    something is not where it was; then nothing is left.
     """
     try:
         with opened(source) as source_fd:
             cur = os.open(f"{target}/cur", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             links = Links(cur, [], (0, 0))
             try:
+                if keywords:
+                    maildir.keep_keyword_file(target, keywords)
                 _fill(links, source_fd, target, pairs)
             except BaseException:
                 links.take_back()

@@ -207,6 +207,13 @@ def write_keyword_file(directory: str, keywords: Sequence[str]) -> None:
     os.rename(tmp, os.path.join(directory, KEYWORD_FILE))
 
 
+def keep_keyword_file(directory: str, keywords: Sequence[str]) -> None:
+    """See to it that the keyword file has these; it may have more."""
+    wanted = dict(enumerate(keywords[:MAX_LETTERS]))
+    if not wanted.items() <= read_keyword_file(directory).items():
+        write_keyword_file(directory, keywords)
+
+
 def read_keyword_file(directory: str) -> dict[int, str]:
     """The keyword file as {bit: keyword}; lines that do not fit are ignored."""
     try:

@@ -32,6 +32,7 @@ class Listing:
     paths: set[str]
     new_mtime: int
     cur_mtime: int
+    recorded: tuple[int, int] = (0, 0)  # what the index had for these before
 
 
 @dataclass(slots=True)

@@ -55,7 +55,7 @@ class _Round:
             self.missing = True  # renamed, or removed by another program
             return
         if self.keywords:
-            self._write_keywords()
+            maildir.keep_keyword_file(self.directory, self.keywords)
         for uid, old, new in self.wanted:
             try:
                 if old != new:
@@ -67,11 +67,6 @@ class _Round:
         self.times = {
             sub: (time, _mtime(f"{self.directory}/{sub}")) for sub, time in before.items()
         }
-
-    def _write_keywords(self) -> None:
-        wanted = dict(enumerate(self.keywords[: maildir.MAX_LETTERS]))
-        if maildir.read_keyword_file(self.directory) != wanted:
-            maildir.write_keyword_file(self.directory, self.keywords)
 
     def note(self, write: WriteTxn) -> None:
         account = AccountTxn(write, self.account.id)

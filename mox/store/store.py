@@ -283,6 +283,13 @@ class Store:
                 found[live[key]] = int.from_bytes(key[8:], "big"), path.decode()
         return found
 
+    def recorded_mtimes(self, account_id: int, mailbox_id: MailboxId) -> tuple[int, int]:
+        """When new/ and cur/ were known to agree with the index, as kept."""
+        with self.dbs.env.begin() as txn:
+            value = lookup(txn, self.dbs.mailbox_state, KEY_AM.pack(account_id, mailbox_id))
+        state = None if value is None else records.MailboxState(value)
+        return (0, 0) if state is None else (state.new_mtime, state.cur_mtime)
+
     def renaming(self, account_id: int) -> bool:
         """Whether a rename or removal of one of the account's mailboxes is under way."""
         with self.dbs.env.begin() as txn:

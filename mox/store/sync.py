@@ -88,7 +88,9 @@ def _compare_all(
 
     def look() -> tuple[Listing, Difference]:
         known = store.known_paths(account.id, mailbox_id)
+        recorded = store.recorded_mtimes(account.id, mailbox_id)
         listing = list_mailbox(directory)
+        listing.recorded = recorded
         difference = compare(known, listing.paths)
         if difference.gone:
             # A rename while the directory was read can hide a file: believe two listings only.

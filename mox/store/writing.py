@@ -24,15 +24,18 @@ from mox.store.account_txn import AccountTxn, MailboxTxn
 from mox.store.committer import WriteTxn
 from mox.store.durable import FileWrite, space_error, write_all
 from mox.store.errors import ErrorKind, Moved, StoreError
+from mox.store.foresight import CopiedLetters
 from mox.store.history import is_known_reject
 from mox.store.linking import Links, make_links, opened
 from mox.store.mailfiles import close_file, mtimes_in, unlink_in
 from mox.store.model import (
+    M_SIZE,
     Appended,
     ChangeKind,
     Copied,
     Delivered,
     Flag,
+    Mailbox,
     MailboxId,
     MessageTuple,
     ModSeq,
@@ -384,19 +387,21 @@ def copy(
     chosen: dict[int, str] = {}
 
     def attempt() -> Copied:
-        source_dir = account.directory(source_id)
-        target_dir = account.directory(target_id)
+        source, target = _existing(account, source_id), _existing(account, target_id)
+        source_dir, target_dir = account.directory(source_id), account.directory(target_id)
         sources = account.select(source_id, uids)
         paths = account.paths(source_id, [message[0] for message in sources])
+        letters = CopiedLetters(source, target, marks)
         for message, old_path in zip(sources, paths, strict=True):
             if message[0] not in chosen:
-                chosen[message[0]] = _duplicate_path(message, old_path)
+                chosen[message[0]] = letters.path(message, _new_base(message, old_path))
         duplicates = [copying.Duplicate(message, chosen[message[0]]) for message in sources]
         if not duplicates:
-            return Copied(account.uidvalidity(target_id), (), (), ModSeq(0))
+            return Copied(target.uidvalidity, (), (), ModSeq(0))
         pairs = [(path, each.path) for path, each in zip(paths, duplicates, strict=True)]
+        keywords = target.keywords if letters.has_keywords else ()
         try:
-            with _linked(account.store, source_dir, target_dir, pairs) as links:
+            with _linked(account.store, source_dir, target_dir, pairs, keywords) as links:
                 change = partial(
                     _copy_txn,
                     account.id,
@@ -423,10 +428,14 @@ def copy(
 
 @contextlib.contextmanager
 def _linked(
-    store: Store, source_dir: str, target_dir: str, pairs: Sequence[tuple[str, str]]
+    store: Store,
+    source_dir: str,
+    target_dir: str,
+    pairs: Sequence[tuple[str, str]],
+    keywords: Sequence[str],
 ) -> Iterator[Links]:
     """Links that are taken back when they get no records."""
-    links = store.pool.apply(make_links, (source_dir, target_dir, pairs))
+    links = store.pool.apply(make_links, (source_dir, target_dir, pairs, keywords))
     try:
         yield links
     except Exception:  # not when we are killed: the committer may have the job still
@@ -436,12 +445,16 @@ def _linked(
         links.close()
 
 
-def _duplicate_path(message: MessageTuple, old_path: str) -> str:
-    stored = maildir.stated_size(maildir.split_name(old_path[4:])[0]) or message[7]
-    base = maildir.base_name(stored, message[7])
-    _, text = maildir.split_name(old_path[4:])
-    system = "".join(letter for letter in text if letter.isupper())
-    return f"cur/{base}:2,{system}"
+def _existing(account: Account, mailbox_id: MailboxId) -> Mailbox:
+    mailbox = account.mailbox_by_id(mailbox_id)
+    if mailbox is None:
+        raise StoreError(ErrorKind.NOT_FOUND, "no such mailbox")
+    return mailbox
+
+
+def _new_base(message: MessageTuple, old_path: str) -> str:
+    stored = maildir.stated_size(maildir.split_name(old_path[4:])[0]) or message[M_SIZE]
+    return maildir.base_name(stored, message[M_SIZE])
 
 
 def _copy_txn(

@@ -634,3 +634,38 @@ def test_a_mailbox_whose_files_cannot_be_renamed_rests(
     mirror_flags(store, turns)
     (path,) = (root(account) / "cur").iterdir()
     assert path.name.endswith(":2,Sa")
+
+
+def test_copies_get_the_names_that_they_need_at_once(
+    account: Account, inbox: MailboxId, spool: MakeSpool, store: Store
+) -> None:
+    append(account, inbox, spool, 2)
+    box = account.create_mailbox("New")[0].id
+    account.store_flags(inbox, [1, 2], FlagOp.ADD, Flag.SEEN, ["Work", "$Junk"])
+    marks = MailboxFlags(junk="^junk", neutral="^inbox")  # the others have what is wanted
+    account.copy(inbox, [1], box, marks=marks)
+    mirror_flags(store)
+    (root(account) / ".New" / maildir.KEYWORD_FILE).unlink()
+    account.copy(inbox, [2], box, marks=marks)
+    assert mirror_flags(store) == 0, "the keywords are known by now"
+    names = maildir.read_keyword_file(str(root(account) / ".New"))
+    shown = [path.name.partition(":2,")[2] for path in (root(account) / ".New/cur").iterdir()]
+    assert len(shown) == 2
+    for text in shown:
+        assert text[0] == "S"
+        assert {names[ord(letter) - 97] for letter in text[1:]} == {"Work", "$NotJunk"}
+
+
+def test_a_comparison_takes_back_nothing_that_was_noted_since(
+    account: Account, inbox: MailboxId, spool: MakeSpool, store: Store
+) -> None:
+    append(account, inbox, spool, 1)
+    box = account.create_mailbox("New")[0].id
+    later: list[Any] = []
+    account.mend(box, later.append)
+    account.copy(inbox, [1], box)
+    for change in later:
+        store.committer.write(change)
+    state = account._reader.mailbox_state(box)
+    assert state is not None
+    assert state.cur_mtime == (root(account) / ".New/cur").stat().st_mtime_ns
