@@ -235,8 +235,3 @@ def uses_numbers(key: SearchKey) -> bool:
 def is_fuzzy(key: SearchKey) -> bool:
     """Tell whether FUZZY occurs: RELEVANCY makes sense then only."""
     return any(isinstance(each, Fuzzy) for each in walk(key))
-
-
-def exceeds(key: SearchKey, count: int) -> bool:
-    """Tell whether a message sequence number above `count` occurs: to be answered BAD."""
-    return any(isinstance(each, Numbers) and each.numbers.exceeds(count) for each in walk(key))

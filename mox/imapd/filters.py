@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from mox.imap import codes
 from mox.imap.grammar.cursor import CharsetFailure, Cursor, SyntaxFailure
 from mox.imap.grammar.search_key import search_keys
-from mox.imap.searchkeys import Filter, SearchKey, replaced, walk
-from mox.imapd.answer import Refusal
+from mox.imap.searchkeys import Filter, SearchKey, replaced, uses_numbers, walk
+from mox.imapd.answer import Refusal, bad
+from mox.imapd.selected import account_of
 from mox.store.annotations import ACCOUNT, Annotation, annotations_of
 
 if TYPE_CHECKING:
+    from mox.imapd.session import Session
     from mox.store.account import Account
 
 # RFC 5466 §3.1: filters may name others; three levels have to work, and loops have to end.
@@ -22,8 +24,16 @@ _MAX_KEYS = 5000
 _ROOTS = ("/private/filters/values/", "/shared/filters/values/")
 
 
-def without_filters(account: Account, key: SearchKey) -> SearchKey:
+def resolved(session: Session, key: SearchKey) -> SearchKey:
     """The program with all filters put in. Refuses where one is not there or makes no sense."""
+    found = without_filters(account_of(session), key)
+    if session.state.uidonly and uses_numbers(found):
+        # RFC 9586 §3.1: those in the command itself have been refused already.
+        raise bad("UIDONLY is enabled: a filter has sequence numbers", codes.UIDREQUIRED)
+    return found
+
+
+def without_filters(account: Account, key: SearchKey) -> SearchKey:
     entries: dict[str, Annotation] | None = None
     for _ in range(_MAX_LEVELS):
         names = {each.name for each in walk(key) if isinstance(each, Filter)}

@@ -14,7 +14,7 @@ from mox.imap.searchresult import saved, summary
 from mox.imap.state import State
 from mox.imapd.answer import Done, bad
 from mox.imapd.contexts import check_tag, keep_updated
-from mox.imapd.filters import without_filters
+from mox.imapd.filters import resolved
 from mox.imapd.notifying import surroundings
 from mox.imapd.search import find, finder_in
 from mox.imapd.selected import account_of, view_of
@@ -34,7 +34,7 @@ _SELECTED = (MailboxFilter(Scope.SELECTED),)
 def cmd_esearch(session: Session, command: MultiSearch) -> Done:
     _check(session, command)
     account = account_of(session)
-    key = without_filters(account, command.key)
+    key = resolved(session, command.key)
     if uses_modseq(key):
         session.use_condstore()
     for view in _views(session, account, command.sources):

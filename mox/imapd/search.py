@@ -18,7 +18,7 @@ from mox.imap.searchresult import Extent, extent, saved, summary
 from mox.imap.threads import format_threads
 from mox.imapd.answer import Done
 from mox.imapd.contexts import check_tag, keep_updated
-from mox.imapd.filters import without_filters
+from mox.imapd.filters import resolved
 from mox.imapd.finding import Finder
 from mox.imapd.ordering import conversations, sorted_messages
 from mox.imapd.pace import Pace
@@ -97,7 +97,7 @@ def _begin(session: Session, command: Search | Sort | Thread) -> tuple[View, Sea
     view = view_of(session)
     if not isinstance(command, Thread) and SearchReturn.UPDATE in (command.returns or ()):
         check_tag(view, command.tag)
-    key = without_filters(account_of(session), command.key)
+    key = resolved(session, command.key)
     if uses_modseq(key):
         session.use_condstore()
     return view, key

@@ -6,7 +6,7 @@ Many messages are taken piece by piece, so that others can write in between.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from mox.imap import codes, responses
@@ -45,9 +45,14 @@ class _Transfer:
         self.copies: list[int] = []
         self.modseq = 0
 
-    def run(self, tag: str, uids: array[int], step: Callable[[array[int]], Copied]) -> None:
-        for piece in Progress(self._session, tag, len(uids)).pieces(uids):
-            copied = step(piece)
+    def run(
+        self,
+        tag: str,
+        uids: array[int],
+        done: Callable[[Iterator[array[int]]], Iterator[Copied]],
+    ) -> None:
+        """Follow what has been `done` with each piece."""
+        for copied in done(Progress(self._session, tag, len(uids)).pieces(uids)):
             self.sources += copied.source_uids
             self.copies += copied.dest_uids
             self._uidvalidity = copied.uidvalidity
@@ -81,7 +86,9 @@ def cmd_copy(session: Session, command: commands.Copy) -> Done:
         transfer.run(
             command.tag,
             uids,
-            lambda piece: account.copy(view.mailbox_id, piece, target.id, quota, marks),
+            lambda pieces: (
+                account.copy(view.mailbox_id, piece, target.id, quota, marks) for piece in pieces
+            ),
         )
     except Exception:
         # RFC 9051 §6.4.7: if not all can be copied, none are.
@@ -106,7 +113,7 @@ def cmd_move(session: Session, command: commands.Move) -> Done:
         transfer.run(
             command.tag,
             uids,
-            lambda piece: account.move(view.mailbox_id, piece, target.id, marks),
+            lambda pieces: account.move_pieces(view.mailbox_id, pieces, target.id, marks),
         )
     finally:
         if transfer.sources:

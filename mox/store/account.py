@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from mox.store import maildir, mailfiles, manyreading, messages, summaries, sync, writing
+from mox.store import maildir, mailfiles, manyreading, messages, removing, summaries, sync, writing
 from mox.store.account_txn import AccountTxn
 from mox.store.annotations import copy_annotations
 from mox.store.committer import WriteLater, WriteTxn
@@ -232,7 +232,7 @@ class Account:
             raise MessageGone(uid)
         if record.moved_to is not None:
             return self.read(MailboxId(record.moved_to[0]), record.moved_to[1])
-        file = f"{self._expunged}/{writing.expunged_name(mailbox_id, uid)}"
+        file = f"{self._expunged}/{removing.expunged_name(mailbox_id, uid)}"
         data = self.store.pool.apply(
             _read_put_away, (file, self.directory(mailbox_id), record.base)
         )
@@ -345,7 +345,7 @@ class Account:
     ) -> Appended:
         """Add a message and remove another one (its mailbox and uid), both or none."""
         appended, gone = writing.append(self, mailbox_id, [new], quota, marks, old)
-        self.store.background(writing.put_away, self, self._expunged, old[0], gone)
+        self.store.background(removing.put_away, self, self._expunged, old[0], gone)
         return appended
 
     def store_flags(
@@ -378,7 +378,7 @@ class Account:
         quota: int = 0,
         marks: MailboxFlags | None = None,
     ) -> Copied:
-        return writing.copy(self, source, uids, target, quota, marks, move=False)
+        return writing.copy(self, source, uids, target, quota, marks, move=False)[0]
 
     def move(
         self,
@@ -387,7 +387,26 @@ class Account:
         target: MailboxId,
         marks: MailboxFlags | None = None,
     ) -> Copied:
-        return writing.copy(self, source, uids, target, 0, marks, move=True)
+        (moved,) = self.move_pieces(source, [uids], target, marks)
+        return moved
+
+    def move_pieces(
+        self,
+        source: MailboxId,
+        pieces: Iterable[Sequence[int]],
+        target: MailboxId,
+        marks: MailboxFlags | None = None,
+    ) -> Iterator[Copied]:
+        """The same for many messages, one commit for each piece; old names go at the end."""
+        leftovers: list[removing.Leftovers] = []
+        try:
+            for uids in pieces:
+                moved, left = writing.copy(self, source, uids, target, 0, marks, move=True)
+                leftovers.append(left)
+                yield moved
+        finally:
+            if any(left.paths for left in leftovers):
+                self.store.background(removing.remove_moved, self, source, leftovers)
 
     def expunge(self, mailbox_id: MailboxId, uids: Sequence[int] | None = None) -> Expunged:
         """Remove messages with \\Deleted, of `uids` or of the whole mailbox."""
@@ -403,7 +422,7 @@ class Account:
         files: list[tuple[int, str]] = []
         try:
             for uids in pieces:
-                change = partial(writing.expunge_txn, self.id, mailbox_id, uids, True)
+                change = partial(removing.expunge_txn, self.id, mailbox_id, uids, True)
                 gone, modseq = self.store.committer.write(change)
                 files += gone
                 yield Expunged(tuple(uid for uid, _ in gone), modseq)
@@ -417,14 +436,14 @@ class Account:
     def _expunge(
         self, mailbox_id: MailboxId, uids: Sequence[int] | None, *, deleted_only: bool
     ) -> Expunged:
-        change = partial(writing.expunge_txn, self.id, mailbox_id, uids, deleted_only)
+        change = partial(removing.expunge_txn, self.id, mailbox_id, uids, deleted_only)
         files, modseq = self.store.committer.write(change)
         self._put_away(mailbox_id, files)
         return Expunged(tuple(uid for uid, _ in files), modseq)
 
     def _put_away(self, mailbox_id: MailboxId, files: list[tuple[int, str]]) -> None:
         if files:
-            self.store.background(writing.put_away, self, self._expunged, mailbox_id, files)
+            self.store.background(removing.put_away, self, self._expunged, mailbox_id, files)
 
     def claim_recent(self, mailbox_id: MailboxId) -> int:
         """The lowest uid that is \\Recent for the caller, and for no other session after it."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import lmdb
 
 from mox import logfmt
-from mox.store import arrivals, mailfiles, records, writing
+from mox.store import arrivals, mailfiles, records, removing
 from mox.store.errors import StoreError
 from mox.store.model import M_EMAIL_ID, M_THREAD_ID, MailboxId
 from mox.store.reading import range_items
@@ -74,7 +74,7 @@ def _unlink_expunged(store: Store, due: list[tuple[bytes, records.ExpungedRecord
         account = store.account_by_id(account_id)
         if account is not None:
             directory = os.fspath(account.base / "expunged")
-            mailfiles.unlink_files(directory, [writing.expunged_name(mailbox_id, uid)])
+            mailfiles.unlink_files(directory, [removing.expunged_name(mailbox_id, uid)])
             mailboxes.setdefault((account, MailboxId(mailbox_id)), set()).add(record.base)
     for (account, mailbox), bases in mailboxes.items():
         # One that could not be put away: without its tombstone it would be taken for a new one.

@@ -26,8 +26,7 @@ from mox.store.durable import FileWrite, space_error, write_all
 from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.foresight import CopiedLetters
 from mox.store.history import is_known_reject
-from mox.store.linking import Links, make_links, opened
-from mox.store.mailfiles import close_file, mtimes_in, unlink_in
+from mox.store.linking import Links, make_links
 from mox.store.model import (
     M_SIZE,
     Appended,
@@ -44,6 +43,7 @@ from mox.store.model import (
     Timestamp,
     Uid,
 )
+from mox.store.removing import Leftovers
 from mox.store.spool import MEMORY_LIMIT, Spool
 
 if TYPE_CHECKING:
@@ -382,11 +382,11 @@ def copy(
     marks: MailboxFlags | None,
     *,
     move: bool,
-) -> Copied:
-    """COPY, or MOVE (RFC 6851): hard links, then the records, then the old names go."""
+) -> tuple[Copied, Leftovers]:
+    """COPY, or MOVE (RFC 6851): hard links, then the records; the old names are for the caller."""
     chosen: dict[int, str] = {}
 
-    def attempt() -> Copied:
+    def attempt() -> tuple[Copied, Leftovers]:
         source, target = _existing(account, source_id), _existing(account, target_id)
         source_dir, target_dir = account.directory(source_id), account.directory(target_id)
         sources = account.select(source_id, uids)
@@ -397,7 +397,7 @@ def copy(
                 chosen[message[0]] = letters.path(message, _new_base(message, old_path))
         duplicates = [copying.Duplicate(message, chosen[message[0]]) for message in sources]
         if not duplicates:
-            return Copied(target.uidvalidity, (), (), ModSeq(0))
+            return Copied(target.uidvalidity, (), (), ModSeq(0)), Leftovers(source_dir)
         pairs = [(path, each.path) for path, each in zip(paths, duplicates, strict=True)]
         keywords = target.keywords if letters.has_keywords else ()
         try:
@@ -419,9 +419,7 @@ def copy(
             account.mend(source_id)
             account.restore_directory(target_id)
             raise
-        if files_gone:
-            account.store.background(remove_moved, account, source_id, source_dir, files_gone)
-        return result
+        return result, Leftovers(source_dir, files_gone)
 
     return _retrying(attempt)
 
@@ -486,109 +484,3 @@ def _copy_txn(
     account.save()
     result = Copied(target.record.uidvalidity, source_uids, tuple(dest_uids), account.modseq)
     return result, gone
-
-
-# ---- expunge
-
-
-def expunge_txn(
-    account_id: int,
-    mailbox_id: MailboxId,
-    uids: Sequence[int] | None,
-    deleted_only: bool,
-    write: WriteTxn,
-) -> tuple[list[tuple[int, str]], ModSeq]:
-    account = AccountTxn(write, account_id)
-    mailbox = account.mailbox(mailbox_id)
-    if deleted_only:
-        files = messages.expunge_deleted(account, mailbox, uids)
-    else:
-        files = messages.expunge(account, mailbox, messages.select(mailbox, uids))
-    modseq = account.modseq if files else ModSeq(0)
-    account.save()
-    return files, modseq
-
-
-def expunged_name(mailbox_id: int, uid: int) -> str:
-    """Name under expunged/ of a removed message's file."""
-    return f"{mailbox_id}.{uid}"
-
-
-def put_away(
-    account: Account, expunged_dir: str, mailbox_id: MailboxId, files: list[tuple[int, str]]
-) -> None:
-    """Move files of expunged messages to where sessions that still show them find them.
-
-    One that is not there was renamed or removed meanwhile; the keeper clears such leftovers
-    before it forgets about them. Waits.
-    """
-
-    def take(source: int) -> None:
-        try:
-            target = os.open(expunged_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as e:
-            log.warn("keeping removed messages for those that still show them", err=e)
-            unlink_in(source, [path for _, path in files])
-            return
-        try:
-            for uid, path in files:
-                _put_away(source, path, target, expunged_name(mailbox_id, uid))
-        finally:
-            close_file(target)
-
-    _take_away(account, mailbox_id, account.present_directory(mailbox_id), take)
-
-
-def remove_moved(
-    account: Account, mailbox_id: MailboxId, directory: str, paths: Sequence[str]
-) -> None:
-    """Unlink the old names of moved messages below `directory`, where they were. Waits."""
-    _take_away(account, mailbox_id, directory, lambda source: unlink_in(source, paths))
-
-
-def _take_away(
-    account: Account,
-    mailbox_id: MailboxId,
-    directory: str | None,
-    take: Callable[[int], None],
-) -> None:
-    """Do so, and note that the directories changed by our hand."""
-    if directory is None:
-        return  # the mailbox was deleted, and the files with it
-    times = account.store.pool.apply(_timed_take, (directory, take))
-    if times is not None:
-        account.store.committer.write(partial(_note_removals, account.id, mailbox_id, times))
-
-
-def _timed_take(directory: str, take: Callable[[int], None]) -> dict[str, tuple[int, int]] | None:
-    try:
-        with opened(directory) as fd:
-            before = mtimes_in(fd)
-            take(fd)
-            after = mtimes_in(fd)
-    except FileNotFoundError:
-        return None  # renamed: whoever did that sees to it that it is compared
-    return {sub: (before[sub], after[sub]) for sub in before}
-
-
-def _note_removals(
-    account_id: int, mailbox_id: MailboxId, times: dict[str, tuple[int, int]], write: WriteTxn
-) -> None:
-    account = AccountTxn(write, account_id)
-    try:
-        mailbox = account.mailbox(mailbox_id)
-    except StoreError:
-        return  # deleted meanwhile
-    mailbox.note_removals(times)
-    account.save()
-
-
-def _put_away(source: int, path: str, target: int, name: str) -> None:
-    try:
-        os.rename(path, name, src_dir_fd=source, dst_dir_fd=target)
-    except FileNotFoundError:
-        return
-    except OSError as e:
-        # Better gone from these sessions than back for all; removing needs no space.
-        log.warn("keeping a removed message for those that still show it", err=e)
-        os.unlink(path, dir_fd=source)

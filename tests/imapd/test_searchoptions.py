@@ -149,6 +149,15 @@ def test_filters(client: Client) -> None:
     assert client.ok("search filter two") == ["* SEARCH 3"]
 
 
+def test_filters_with_sequence_numbers_are_nothing_for_uidonly(client: Client) -> None:
+    client.ok('setmetadata "" (/private/filters/values/n "or 2 seen")')
+    client.ok('setmetadata "" (/private/filters/values/u "uid 2")')
+    client.ok("enable uidonly")
+    for command in ("uid search filter n", "uid sort (date) utf-8 filter n", "esearch filter n"):
+        assert client.bad(command).startswith("[UIDREQUIRED]"), command
+    assert client.ok("uid search filter u") == ["* SEARCH 2"]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

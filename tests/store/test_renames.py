@@ -538,7 +538,7 @@ def test_files_of_expunged_messages_go_before_their_tombstones(
     """Whatever kept a file from being put away, it must not come back as a new message."""
     box = fill(account, "A", spool, 2)
     account.store_flags(box, [1], FlagOp.ADD, Flag.DELETED)
-    monkeypatch.setattr("mox.store.writing.put_away", lambda *_: None)
+    monkeypatch.setattr("mox.store.removing.put_away", lambda *_: None)
     settle(account, box)
     account.expunge(box)
     store.finish_background()
@@ -566,7 +566,7 @@ def test_the_next_look_removes_what_a_killed_worker_did_not_put_away(
     box = fill(account, "A", spool, 2)
     account.store_flags(box, [1], FlagOp.ADD, Flag.DELETED)
     settle(account, box)
-    monkeypatch.setattr("mox.store.writing.put_away", lambda *_: None)
+    monkeypatch.setattr("mox.store.removing.put_away", lambda *_: None)
     account.expunge(box)
     account.refresh(box)
     store.finish_background()

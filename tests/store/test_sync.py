@@ -13,7 +13,7 @@ import gevent
 import pytest
 
 from mox.junk.mailboxflags import MailboxFlags
-from mox.store import Store, housekeeping, maildir, open_store, sync, writing
+from mox.store import Store, housekeeping, maildir, open_store, removing, sync
 from mox.store.account import Account
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.mirror import Turns, mirror_flags
@@ -577,14 +577,14 @@ def test_what_others_do_while_files_are_put_away_is_noticed(
 ) -> None:
     box = account.create_mailbox("New")[0].id
     append(account, box, spool, 5)
-    real = writing.mtimes_in
+    real = removing.mtimes_in
 
     def dropped_before(directory: int) -> dict[str, int]:
-        monkeypatch.setattr(writing, "mtimes_in", real)
+        monkeypatch.setattr(removing, "mtimes_in", real)
         drop(account, ".New/new/1.2.x")
         return real(directory)
 
-    monkeypatch.setattr(writing, "mtimes_in", dropped_before)
+    monkeypatch.setattr(removing, "mtimes_in", dropped_before)
     account.remove(box, [1, 2])
     store.finish_background()
     assert account.refresh(box)

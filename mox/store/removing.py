@@ -1,0 +1,141 @@
+"""Removing messages: the records in one transaction, then the files.
+
+Files of expunged messages go to where sessions that still show them find them; old names of moved
+ones just go. Until that is done the mailbox's record says that it is under way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mox import logfmt
+from mox.store import messages
+from mox.store.account_txn import AccountTxn
+from mox.store.errors import StoreError
+from mox.store.linking import opened
+from mox.store.mailfiles import close_file, mtimes_in, unlink_in
+from mox.store.model import MailboxId, ModSeq
+
+if TYPE_CHECKING:
+    from mox.store.account import Account
+    from mox.store.committer import WriteTxn
+
+log = logfmt.logger("store")
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """Old names of messages that were moved, below the directory where they were."""
+
+    directory: str
+    paths: Sequence[str] = ()
+
+
+def expunge_txn(
+    account_id: int,
+    mailbox_id: MailboxId,
+    uids: Sequence[int] | None,
+    deleted_only: bool,
+    write: WriteTxn,
+) -> tuple[list[tuple[int, str]], ModSeq]:
+    account = AccountTxn(write, account_id)
+    mailbox = account.mailbox(mailbox_id)
+    if deleted_only:
+        files = messages.expunge_deleted(account, mailbox, uids)
+    else:
+        files = messages.expunge(account, mailbox, messages.select(mailbox, uids))
+    modseq = account.modseq if files else ModSeq(0)
+    account.save()
+    return files, modseq
+
+
+def expunged_name(mailbox_id: int, uid: int) -> str:
+    """Name under expunged/ of a removed message's file."""
+    return f"{mailbox_id}.{uid}"
+
+
+def put_away(
+    account: Account, expunged_dir: str, mailbox_id: MailboxId, files: list[tuple[int, str]]
+) -> None:
+    """Move files of expunged messages to where sessions that still show them find them.
+
+    One that is not there was renamed or removed meanwhile; the keeper clears such leftovers
+    before it forgets about them. Waits.
+    """
+
+    def take(source: int) -> None:
+        try:
+            target = os.open(expunged_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as e:
+            log.warn("keeping removed messages for those that still show them", err=e)
+            unlink_in(source, [path for _, path in files])
+            return
+        try:
+            for uid, path in files:
+                _put_away(source, path, target, expunged_name(mailbox_id, uid))
+        finally:
+            close_file(target)
+
+    _take_away(account, mailbox_id, account.present_directory(mailbox_id), take)
+
+
+def remove_moved(account: Account, mailbox_id: MailboxId, leftovers: Sequence[Leftovers]) -> None:
+    """Unlink the old names of moved messages. Waits."""
+    paths: dict[str, list[str]] = {}
+    for each in leftovers:
+        paths.setdefault(each.directory, []).extend(each.paths)
+    for directory, some in paths.items():
+        if some:
+            _take_away(account, mailbox_id, directory, partial(unlink_in, paths=some))
+
+
+def _take_away(
+    account: Account,
+    mailbox_id: MailboxId,
+    directory: str | None,
+    take: Callable[[int], None],
+) -> None:
+    """Do so, and note that the directories changed by our hand."""
+    if directory is None:
+        return  # the mailbox was deleted, and the files with it
+    times = account.store.pool.apply(_timed_take, (directory, take))
+    if times is not None:
+        account.store.committer.write(partial(_note_removals, account.id, mailbox_id, times))
+
+
+def _timed_take(directory: str, take: Callable[[int], None]) -> dict[str, tuple[int, int]] | None:
+    try:
+        with opened(directory) as fd:
+            before = mtimes_in(fd)
+            take(fd)
+            after = mtimes_in(fd)
+    except FileNotFoundError:
+        return None  # renamed: whoever did that sees to it that it is compared
+    return {sub: (before[sub], after[sub]) for sub in before}
+
+
+def _note_removals(
+    account_id: int, mailbox_id: MailboxId, times: dict[str, tuple[int, int]], write: WriteTxn
+) -> None:
+    account = AccountTxn(write, account_id)
+    try:
+        mailbox = account.mailbox(mailbox_id)
+    except StoreError:
+        return  # deleted meanwhile
+    mailbox.note_removals(times)
+    account.save()
+
+
+def _put_away(source: int, path: str, target: int, name: str) -> None:
+    try:
+        os.rename(path, name, src_dir_fd=source, dst_dir_fd=target)
+    except FileNotFoundError:
+        return
+    except OSError as e:
+        # Better gone from these sessions than back for all; removing needs no space.
+        log.warn("keeping a removed message for those that still show it", err=e)
+        os.unlink(path, dir_fd=source)
