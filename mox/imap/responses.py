@@ -23,6 +23,8 @@ from mox.imap.sequence import Range, format_ordered, format_split
 Condition = Literal["OK", "NO", "BAD"]
 UntaggedCondition = Literal["OK", "NO", "BAD", "BYE", "PREAUTH"]
 
+# Lines that one format makes.
+_AT_ONCE = 1000
 
 # ---- status responses --------------------------------------------------------------------------
 
@@ -84,8 +86,10 @@ def flags(names: tuple[str, ...]) -> bytes:
     return b"* FLAGS " + strings.flag_list(names) + b"\r\n"
 
 
-def expunge(number: int) -> bytes:
-    return b"* %d EXPUNGE\r\n" % number
+def expunge(numbers: Sequence[int]) -> list[bytes]:
+    """Give a line for each, in this order; many lines in each piece."""
+    pieces = [numbers[at : at + _AT_ONCE] for at in range(0, len(numbers), _AT_ONCE)]
+    return [b"* %d EXPUNGE\r\n" * len(piece) % tuple(piece) for piece in pieces]
 
 
 def vanished(uids: Sequence[Range], *, earlier: bool = False) -> bytes:

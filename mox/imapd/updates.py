@@ -180,7 +180,7 @@ def expunge_lines(view: View, *, vanished: bool) -> list[bytes]:
     if vanished:
         # RFC 7162 §3.2.10, RFC 9586 §3.5: VANISHED replaces EXPUNGE.
         return [responses.vanished(ranges_of(gone))]
-    return [responses.expunge(number) for number in numbers]
+    return responses.expunge(numbers)
 
 
 def _add(view: View, feed: Feed, lines: list[bytes], *, rev2: bool) -> list[MessageTuple]:

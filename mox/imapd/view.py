@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from mox.imapd.flagtext import FlagTexts
@@ -17,6 +17,9 @@ from mox.store.model import FlagColumn, MailboxId
 
 if TYPE_CHECKING:
     from mox.imapd.contexts import Context
+
+# Removals that are made one by one.
+_FEW = 16
 
 
 class Cancellable(Protocol):
@@ -125,39 +128,26 @@ class View:
         if self.uids:
             self.uidnext = max(self.uidnext, self.uids[-1] + 1)
 
-    def remove(self, uids: Iterable[int]) -> list[int]:
+    def remove(self, uids: Collection[int]) -> list[int]:
         """Take out messages; returns their sequence numbers, highest first, each as it was.
 
         Sent as EXPUNGE in this order they need no correction for one another.
         """
-        indexes = sorted({n - 1 for n in map(self.sequence_of, uids) if n}, reverse=True)
-        if len(indexes) <= 16:
-            for index in indexes:
+        gone = set(uids)
+        if len(gone) <= _FEW:
+            indexes = sorted(number - 1 for number in map(self.sequence_of, gone) if number)
+            for index in reversed(indexes):
                 del self.uids[index]
         else:
-            self._remove_many(indexes)
+            # One walk, so that 10,000 removals do not move the rest 10,000 times.
+            indexes = [index for index, uid in enumerate(self.uids) if uid in gone]
+            self.uids = array("I", [uid for uid in self.uids if uid not in gone])
         if self.saved:
             # RFC 9051 §6.4.4.1: an expunged message leaves the saved result too.
-            known = self.uids
-            self.saved = array("I", [uid for uid in self.saved if _contains(known, uid)])
-        return [index + 1 for index in indexes]
-
-    def _remove_many(self, indexes: Sequence[int]) -> None:
-        """Copy what stays, so that 10,000 removals do not move the rest 10,000 times."""
-        kept: array[int] = array("I")
-        start = 0
-        for index in reversed(indexes):
-            kept.extend(self.uids[start:index])
-            start = index + 1
-        kept.extend(self.uids[start:])
-        self.uids = kept
+            self.saved = array("I", [uid for uid in self.saved if uid not in gone])
+        return [index + 1 for index in reversed(indexes)]
 
     def shrink(self) -> None:
         """Drop what can be made again: the session is going to idle."""
         self.texts = None
         self.flag_column = None
-
-
-def _contains(uids: Sequence[int], uid: int) -> bool:
-    index = bisect_left(uids, uid)
-    return index < len(uids) and uids[index] == uid

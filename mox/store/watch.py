@@ -182,11 +182,18 @@ class FileWatcher:
         watched = self._watched.get(key)
         if watched is None:
             return
-        fresh = _still_written(watched, paths)
+        fresh = self._still_written(watched, paths)
         for path in fresh:
             self._add_pending(watched, path, created=True)
         if paths - fresh:
             self._guarded(watched, paths - fresh)
+
+    def _still_written(self, watched: _Watched, paths: set[str]) -> set[str]:
+        account = watched.account
+        directory = account.present_directory(watched.mailbox_id)
+        if directory is None:
+            return set()
+        return account.store.pool.apply(_still_written, (directory, paths))
 
     def _guarded(self, watched: _Watched, paths: set[str] | None) -> None:
         """Look at some paths or all; what fails now is found by the next SELECT's comparison."""
@@ -210,15 +217,17 @@ class FileWatcher:
                     self._guarded(watched, None)
 
 
-def _still_written(watched: _Watched, paths: set[str]) -> set[str]:
-    """Files whose content changed a moment ago: more may come, a program copies into place."""
+def _still_written(directory: str, paths: set[str]) -> set[str]:
+    """Files whose content changed a moment ago: more may come, a program copies into place.
+
+    Blocks.
+    """
     newest = time.time() - _SETTLE_S
     fresh: set[str] = set()
     for path in paths:
         try:
-            directory = watched.account.directory(watched.mailbox_id)
             if os.lstat(f"{directory}/{path}").st_mtime > newest:
                 fresh.add(path)
-        except (OSError, StoreError):
+        except OSError:
             continue  # gone: that is what is to be noticed
     return fresh

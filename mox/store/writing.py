@@ -6,10 +6,9 @@ raced with a rename is tried again with fresh paths.
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -384,63 +383,69 @@ def copy(
     move: bool,
 ) -> tuple[Copied, Leftovers]:
     """COPY, or MOVE (RFC 6851): hard links, then the records; the old names are for the caller."""
+    store = account.store
     chosen: dict[int, str] = {}
 
     def attempt() -> tuple[Copied, Leftovers]:
         source, target = _existing(account, source_id), _existing(account, target_id)
-        source_dir, target_dir = account.directory(source_id), account.directory(target_id)
-        sources = account.select(source_id, uids)
-        paths = account.paths(source_id, [message[0] for message in sources])
         letters = CopiedLetters(source, target, marks)
-        for message, old_path in zip(sources, paths, strict=True):
-            if message[0] not in chosen:
-                chosen[message[0]] = letters.path(message, _new_base(message, old_path))
-        duplicates = [copying.Duplicate(message, chosen[message[0]]) for message in sources]
-        if not duplicates:
-            return Copied(target.uidvalidity, (), (), ModSeq(0)), Leftovers(source_dir)
-        pairs = [(path, each.path) for path, each in zip(paths, duplicates, strict=True)]
-        keywords = target.keywords if letters.has_keywords else ()
+        plan = _CopyPlan(
+            account.directory(source_id), account.directory(target_id), letters, target.keywords
+        )
         try:
-            with _linked(account.store, source_dir, target_dir, pairs, keywords) as links:
-                change = partial(
-                    _copy_txn,
-                    account.id,
-                    source_id,
-                    target_id,
-                    target_dir,
-                    duplicates,
-                    links,
-                    quota,
-                    marks,
-                    move,
-                )
-                result, files_gone = account.store.committer.write(change)
-        except Moved:
-            account.mend(source_id)
-            account.restore_directory(target_id)
+            store.pool.apply(_link, (account, source_id, uids, chosen, plan))
+            if plan.links is None:
+                return Copied(target.uidvalidity, (), (), ModSeq(0)), Leftovers(plan.source_dir)
+            change = partial(_copy_txn, account.id, source_id, target_id, plan, quota, marks, move)
+            result, gone = store.committer.write(change)
+        except Exception as e:  # not when we are killed: the committer may have the job still
+            if plan.links is not None:
+                store.pool.apply(plan.links.take_back)
+            if isinstance(e, Moved):
+                account.mend(source_id)
+                account.restore_directory(target_id)
             raise
-        return result, Leftovers(source_dir, files_gone)
+        finally:
+            if plan.links is not None:
+                plan.links.close()
+        return result, Leftovers(plan.source_dir, gone)
 
     return _retrying(attempt)
 
 
-@contextlib.contextmanager
-def _linked(
-    store: Store,
-    source_dir: str,
-    target_dir: str,
-    pairs: Sequence[tuple[str, str]],
-    keywords: Sequence[str],
-) -> Iterator[Links]:
-    """Links that are taken back when they get no records."""
-    links = store.pool.apply(make_links, (source_dir, target_dir, pairs, keywords))
-    try:
-        yield links
-    except Exception:  # not when we are killed: the committer may have the job still
-        store.pool.apply(links.take_back)
-        raise
-    finally:
-        links.close()
+@dataclass(slots=True)
+class _CopyPlan:
+    """What is copied from where to where, and the links that there are for it."""
+
+    source_dir: str
+    target_dir: str
+    letters: CopiedLetters
+    keywords: Sequence[str]  # of the target
+    duplicates: Sequence[copying.Duplicate] = ()
+    links: Links | None = None
+
+
+def _link(
+    account: Account,
+    source_id: MailboxId,
+    uids: Sequence[int],
+    chosen: dict[int, str],
+    plan: _CopyPlan,
+) -> None:
+    """Make the links. Runs in the thread pool.
+
+    chosen: paths by uid, the same at each attempt, so that what a scan met keeps its record.
+    """
+    sources = account.select(source_id, uids)
+    paths = account.paths(source_id, [message[0] for message in sources])
+    for message, old_path in zip(sources, paths, strict=True):
+        if message[0] not in chosen:
+            chosen[message[0]] = plan.letters.path(message, _new_base(message, old_path))
+    plan.duplicates = [copying.Duplicate(message, chosen[message[0]]) for message in sources]
+    if plan.duplicates:
+        pairs = [(path, each.path) for path, each in zip(paths, plan.duplicates, strict=True)]
+        keywords = plan.keywords if plan.letters.has_keywords else ()
+        plan.links = make_links(plan.source_dir, plan.target_dir, pairs, keywords)
 
 
 def _existing(account: Account, mailbox_id: MailboxId) -> Mailbox:
@@ -459,18 +464,18 @@ def _copy_txn(
     account_id: int,
     source_id: MailboxId,
     target_id: MailboxId,
-    target_dir: str,
-    duplicates: Sequence[copying.Duplicate],
-    links: Links,
+    plan: _CopyPlan,
     quota: int,
     marks: MailboxFlags | None,
     move: bool,
     write: WriteTxn,
 ) -> tuple[Copied, list[str]]:
+    duplicates, links = plan.duplicates, plan.links
+    assert links is not None, "made before"
     account = AccountTxn(write, account_id)
     source = account.mailbox(source_id)
-    target = account.mailbox_in(target_id, target_dir)
-    links.check_place(target_dir)
+    target = account.mailbox_in(target_id, plan.target_dir)
+    links.check_place(plan.target_dir)
     if not move:
         messages.check_quota(account, sum(d.source[7] for d in duplicates), quota)
     dest_uids = copying.copy(account, source, target, duplicates, marks)

@@ -28,7 +28,7 @@ from mox.imap.responses import SearchResult
         (responses.exists(3), b"* 3 EXISTS\r\n"),
         (responses.recent(0), b"* 0 RECENT\r\n"),
         (responses.flags(("\\Seen", "$x")), b"* FLAGS (\\Seen $x)\r\n"),
-        (responses.expunge(4), b"* 4 EXPUNGE\r\n"),
+        (b"".join(responses.expunge([4, 2])), b"* 4 EXPUNGE\r\n* 2 EXPUNGE\r\n"),
         (responses.vanished([(1, 3), (5, 5)]), b"* VANISHED 1:3,5\r\n"),
         (responses.vanished([(5, 5)], earlier=True), b"* VANISHED (EARLIER) 5\r\n"),
         (responses.vanished([]), b""),

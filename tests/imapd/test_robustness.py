@@ -97,7 +97,7 @@ def test_an_error_amid_a_response_ends_the_connection(
     site.add(message(1))
     client = site.login("inbox")
     with logged() as lines, monkeypatch.context() as patch:
-        patch.setattr("mox.imapd.fetch.render", broken)
+        patch.setattr("mox.imapd.octets.render", broken)
         client.send("a fetch 1 (uid body.peek[])\r\n")
         assert client.is_closed()
     assert lines.containing("boom")
