@@ -225,8 +225,8 @@ def test_receiver_that_stalls_holds_up_nobody_else(own_hooked: Hooked) -> None:
     eventually(lambda: events(receiver).count("delivered") == 5, 30)
     assert len(incoming(receiver)) == 1
     server.kill_group()
-    server.start()
     receiver.answer = OK
+    server.start()
     until_called(server, [receiver])
     assert len({call.id for call in incoming(receiver)}) == 5
 
