@@ -168,5 +168,7 @@ def _sign(
     hashes: Mapping[BodyHash, bytes],
     held_until: float,
 ) -> Signed:
+    if not hashes:
+        return Signed()  # nobody signs for this author
     content = SignedContent(composed.header, prefix=trace, wire=True, hashes=hashes)
     return signed(config, content, draft.author[1], held_until=held_until)

@@ -80,7 +80,7 @@ class Outgoing:
         self._store = store
         self.dbs = store.dbs
         self._unused: deque[str] = deque()
-        self.directory = store.data_dir / "queue"
+        self.directory = store.queue_dir
 
     # ---- putting in
 

@@ -88,6 +88,9 @@ class Store:
         initial_mailboxes: Sequence[tuple[str, str]],
     ) -> None:
         self.data_dir = data_dir
+        # Asked for with each message; making paths takes longer than it looks.
+        self.tmp_dir = os.fspath(data_dir / "tmp")
+        self.queue_dir = data_dir / "queue"
         self.dbs = dbs
         self.pool = BlockingPool(_POOL_THREADS)
         self._background = Group()
@@ -189,7 +192,7 @@ class Store:
 
     def spool(self) -> Spool:
         """A place for a message that comes in."""
-        return Spool(os.fspath(self.data_dir / "tmp"), self.pool)
+        return Spool(self.tmp_dir, self.pool)
 
     def deliver(self, targets: Sequence[Target], spool: Spool) -> list[Delivered | StoreError]:
         """Deliver one message to all targets in one durable batch; a result for each."""

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -40,6 +41,8 @@ from mox.webapi.types import (
 from mox.webapi.types import File as GivenFile
 
 if TYPE_CHECKING:
+    from prometheus_client import Counter
+
     from mox.store.outgoing_records import QueueId
     from mox.store.spool import Spool
     from mox.web.webapi.call import Call
@@ -57,8 +60,10 @@ _RESULTS: Final = {
     ErrorCode.MESSAGE_LIMIT_REACHED: "messagelimiterror",
     ErrorCode.RECIPIENT_LIMIT_REACHED: "recipientlimiterror",
     ErrorCode.MESSAGE_TOO_LARGE: "messagetoolarge",
-    ErrorCode.SERVER: "queueerror",
+    ErrorCode.SENT_OVER_QUOTA: "sentoverquota",
 }
+_LOGGED_RECIPIENTS: Final = 10
+_LOGGED_CHARS: Final = 200  # of an address
 _USER_AGENT: Final = f"mox/{__version__}"
 _encode = msgspec.json.Encoder().encode
 
@@ -68,26 +73,27 @@ def send(call: Call, request: SendRequest) -> SendResult | Answer:
 
     Raises CallError, and StoreError when nothing was sent.
     """
-    began = time.perf_counter()
-    result = "ok"
+    sending = _Sending(call, request)
+    result, problem = "error", ""
     try:
-        return _Sending(call, request).run()
+        answer = sending.run()
+        result = "repeated" if isinstance(answer, Answer) else "ok"
+        return answer
     except CallError as e:
-        result = _RESULTS.get(e.code, "badmessage")
+        result, problem = _RESULTS.get(e.code, "badmessage"), e.message
         raise
-    except StoreError:
-        result = "queueerror"
+    except StoreError as e:
+        result, problem = "queueerror", e.text
         _ERRORS.labels("submit").inc()
         raise
     finally:
-        _SUBMISSIONS.labels(result).inc()
-        call.log.info(
-            "message sent" if result == "ok" else "message not sent",
-            account=call.login.account,
-            reason=result,
-            recipients=len(request.to) + len(request.cc) + len(request.bcc),
-            duration_ms=round((time.perf_counter() - began) * 1000, 1),
-        )
+        _count(result).inc()
+        sending.log(result, problem)
+
+
+@lru_cache(maxsize=32)
+def _count(result: str) -> Counter:
+    return _SUBMISSIONS.labels(result)
 
 
 class _Sending:
@@ -97,7 +103,10 @@ class _Sending:
         self._call = call
         self._request = request
         self._now = time.time()
+        self._began = time.perf_counter()
         self._digest = _digest(call, request) if call.idempotency_key else b""
+        self._ids: Sequence[QueueId] = ()
+        self._size = 0
 
     def run(self) -> SendResult | Answer:
         call, request = self._call, self._request
@@ -110,20 +119,35 @@ class _Sending:
         draft = self._draft()
         with call.store.spool() as spool:
             written = self._write(draft, spool)
+            self._size = spool.size
             try:
                 ids = submit(call.store, written.submission, self._now, self._once(written))
             except Repeated as e:
                 return self._repeated(e.answer)
             except SendLimitReached as e:
-                raise CallError(
-                    ErrorCode.RECIPIENT_LIMIT_REACHED
-                    if e.first_time
-                    else ErrorCode.MESSAGE_LIMIT_REACHED,
-                    str(e),
-                ) from e
+                raise _limit_reached(e) from e
+            self._ids = ids
             if request.save_sent:
                 self._save_sent(spool, written.own_prefix)
         return self._answer(ids, written)
+
+    def log(self, result: str, problem: str) -> None:
+        """Write the line about the request; whatever it came to, `_ids` says if it was sent."""
+        request = self._request
+        everyone = (*request.to, *request.cc, *request.bcc)
+        sender = request.from_[0].address if request.from_ else self._call.login.login_address
+        self._call.log.info(
+            "message queued" if self._ids else "submission refused",
+            account=self._call.login.account,
+            mailfrom=sender[:_LOGGED_CHARS],
+            rcptto=[each.address[:_LOGGED_CHARS] for each in everyone[:_LOGGED_RECIPIENTS]],
+            recipients=len(everyone),
+            queue_id=self._ids[0] if self._ids else None,
+            reason=result,
+            err=problem or None,
+            size=self._size,
+            duration_ms=round((time.perf_counter() - self._began) * 1000, 1),
+        )
 
     # ---- what is asked for
 
@@ -297,6 +321,13 @@ class _Sending:
                 "the idempotency key was used for another request already",
             )
         return known
+
+
+def _limit_reached(error: SendLimitReached) -> CallError:
+    code = (
+        ErrorCode.RECIPIENT_LIMIT_REACHED if error.first_time else ErrorCode.MESSAGE_LIMIT_REACHED
+    )
+    return CallError(code, str(error))
 
 
 def _digest(call: Call, request: SendRequest) -> bytes:

@@ -36,7 +36,7 @@ class Uploads:
 
     def __init__(self, store: Store) -> None:
         self._pool = store.pool
-        self._directory = os.fspath(store.data_dir / "tmp")
+        self._directory = store.tmp_dir
         self._waiting: list[bytes] = []
         self._waiting_octets = 0
         self._file: IO[bytes] | None = None
