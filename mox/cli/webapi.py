@@ -172,6 +172,23 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _example(args: argparse.Namespace) -> int:
+    from mox.webapi.examples import hook_json
+    from mox.webapi.hookexamples import HOOK_EXAMPLES
+
+    if not args.name:
+        print("\n".join(HOOK_EXAMPLES))
+    elif args.name in HOOK_EXAMPLES:
+        print(hook_json(args.name))
+    else:
+        raise UserError(f"no example {args.name!r}; they are: {', '.join(HOOK_EXAMPLES)}")
+    return 0
+
+
+def _configure_example(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", default="", help="of an example")
+
+
 COMMANDS = [
     Command(
         ("webapi",),
@@ -182,5 +199,11 @@ COMMANDS = [
         "what it takes and gives; without a method, list them.",
         _configure,
         _run,
+    ),
+    Command(
+        ("example",),
+        "Print an example of what webhooks are called with, in JSON; without a name the names.",
+        _configure_example,
+        _example,
     ),
 ]

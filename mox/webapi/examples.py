@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from mox.webapi import types
+from mox.webapi.hookexamples import HOOK_EXAMPLES
 from mox.webapi.types import MessageAddress, NameAddress
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -133,6 +134,11 @@ def _shown(value: object) -> Json:
         return [_shown(item) for item in value]
     plain: Json = msgspec.to_builtins(value)
     return plain
+
+
+def hook_json(name: str) -> str:
+    """Return the body of a webhook's call, indented."""
+    return _indented(msgspec.to_builtins(HOOK_EXAMPLES[name]))
 
 
 def request_json(method: str) -> str:

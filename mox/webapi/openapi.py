@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from mox.webapi import hooks, types
 from mox.webapi.examples import EXAMPLES, Json, brief
+from mox.webapi.hookexamples import HOOK_EXAMPLES
 from mox.webapi.methods import FILE_FIELDS, METHODS, VERSION, Method
 from mox.webapi.types import ERROR_MEANINGS, MAX_IDEMPOTENCY_KEY
 
@@ -219,7 +220,16 @@ def _hook(summary: str, payload: type[Struct]) -> Object:
         "parameters": headers,
         "requestBody": {
             "required": True,
-            "content": {_JSON: {"schema": {"$ref": f"{_REFERENCE}{payload.__name__}"}}},
+            "content": {
+                _JSON: {
+                    "schema": {"$ref": f"{_REFERENCE}{payload.__name__}"},
+                    "examples": {
+                        name: {"value": msgspec.to_builtins(example)}
+                        for name, example in HOOK_EXAMPLES.items()
+                        if isinstance(example, payload)
+                    },
+                }
+            },
         },
         "responses": {"200": {"description": "Taken. The content of the answer does not matter."}},
     }

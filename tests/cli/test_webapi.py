@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mox.webapi.hooks import Incoming, Outgoing
 from mox.webapi.methods import METHODS
+from mox.webapi.receiver import decode_payload
 from tests.support.server import MOX
 from tests.tlsio.identities import identity
 from tests.webapi.fakeserver import JSON, FakeServer, fake_server
@@ -122,6 +124,23 @@ def test_errors_of_the_server(fake: FakeServer, url: str) -> None:
     done = mox("MessageGet", url, '{"MsgID":1}')
     assert done.returncode == 1
     assert "The user is mox@localhost" in done.stderr
+
+
+def test_examples_of_webhooks() -> None:
+    def example(*words: str) -> subprocess.CompletedProcess[str]:
+        words = (str(MOX), "example", *words)
+        return subprocess.run(words, capture_output=True, text=True, timeout=60)
+
+    names = example().stdout.split()
+    assert names == [
+        "webhook-outgoing-delivered",
+        "webhook-outgoing-dsn-failed",
+        "webhook-incoming-basic",
+    ]
+    for name in names:
+        payload = decode_payload(example(name).stdout.encode())
+        assert isinstance(payload, Incoming if "incoming" in name else Outgoing)
+    assert "no example 'x'; they are: webhook-" in example("x").stderr
 
 
 def test_a_certificate_is_trusted_by_name(tmp_path: Path) -> None:

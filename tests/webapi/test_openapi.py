@@ -47,6 +47,16 @@ def test_the_examples_are_what_it_describes(name: str) -> None:
         validator(method.response.__name__).validate(msgspec.to_builtins(example.response))
 
 
+def test_webhooks_have_examples_that_are_what_it_describes() -> None:
+    shown = 0
+    for name, kind in (("outgoing", "Outgoing"), ("incoming", "Incoming")):
+        body = DOCUMENT["webhooks"][name]["post"]["requestBody"]["content"]["application/json"]
+        for example in body["examples"].values():
+            validator(kind).validate(example["value"])
+            shown += 1
+    assert shown == 3
+
+
 @pytest.mark.parametrize(
     ("name", "value", "valid"),
     [

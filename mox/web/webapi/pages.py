@@ -15,6 +15,7 @@ from bottle import SimpleTemplate
 
 from mox.webapi import examples, hooks, openapi
 from mox.webapi.fields import tables
+from mox.webapi.hookexamples import HOOK_EXAMPLES
 from mox.webapi.methods import FILE_FIELDS, METHODS, Method
 from mox.webapi.types import ERROR_MEANINGS
 
@@ -77,6 +78,7 @@ def _index() -> str:
         send_request='{"To": [{"Address": "ada@example.org"}], "Text": "Hello"}',
         id_header=hooks.ID_HEADER,
         hooks=[*tables(hooks.Outgoing), *tables(hooks.Incoming)],
+        hook_examples={name: examples.hook_json(name) for name in HOOK_EXAMPLES},
         text=text,
     )
 
