@@ -35,6 +35,7 @@ _RENAMED = {
     "unicode_1_1_utf_7": "utf_7", "unicode_1_1_utf_8": "utf_8", "x_unicode_2_0_utf_7": "utf_7",
     "cp65001": "utf_8", "utf8mb4": "utf_8", "koi8": "koi8_r", "x_koi8_r": "koi8_r",
 }  # fmt: skip
+_WITH_HALVES = {"utf-7", "utf_7"}
 _GUESSED = {"us_ascii", "ascii", "646", "ansi_x3.4_1968", "unknown", "unknown_8bit", "8bit", "7bit"}
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.:+()-]{0,40}")
@@ -76,6 +77,12 @@ def decode(octets: bytes, charset: str) -> str:
     if name is None:
         return guess(octets)
     try:
-        return octets.decode(name, "replace")
+        text = octets.decode(name, "replace")
     except (UnicodeError, ValueError):  # a codec without "replace"
         return guess(octets)
+    # UTF-7 can have halves of surrogate pairs, which are no text: nothing can encode them.
+    return _without_halves(text) if name in _WITH_HALVES else text
+
+
+def _without_halves(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -205,6 +205,18 @@ def test_message_without_anything_is_told(store: Store, config: Config) -> None:
     assert call["References"] == call["To"] == []
 
 
+def test_text_that_is_no_text_is_told_nevertheless(store: Store, config: Config) -> None:
+    halves = "=?utf-7?q?a+2AA-b?="
+    message = (
+        f"From: {halves} <sender@remote.example>\r\nSubject: {halves}\r\n"
+        "Content-Type: text/plain; charset=utf-7\r\n\r\n+3AA-\r\n"
+    )
+    assert deliver(store, config, message).delivered == 1
+    [call] = told(store)
+    assert (call["Subject"], call["From"][0]["Name"]) == ("a\ufffdb", "a\ufffdb")
+    assert call["Text"] == "\ufffd\n"
+
+
 def test_large_message_is_cut(store: Store, config: Config) -> None:
     body = "é" * 70 + "\r\n"
     deliver(store, config, MESSAGE.format(more="") + body * 15_000)

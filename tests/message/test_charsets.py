@@ -47,3 +47,23 @@ def test_every_known_charset_decodes_anything() -> None:
     data = bytes(range(256))
     for name in {*aliases, *aliases.values()}:
         assert isinstance(charsets.decode(data, name), str)
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [
+        (b"a+2AA-b", "a\ufffdb"),
+        (b"+3AA-", "\ufffd"),
+        (b"+2D3eAA-", "\U0001f600"),
+        (b"+AOk-", "é"),
+    ],
+)
+def test_text_has_no_halves_of_surrogate_pairs(octets: bytes, text: str) -> None:
+    for name in ("utf-7", "UTF-7", "unicode-1-1-utf-7"):
+        assert charsets.decode(octets, name) == text
+
+
+def test_no_known_charset_gives_what_cannot_be_encoded() -> None:
+    data = bytes(range(256)) + b"+2AA-+3AA-\x00\xd8\xd8\x00\x00\x00\xd8\x00" * 3
+    for name in charsets._KNOWN:
+        charsets.decode(data, name).encode()

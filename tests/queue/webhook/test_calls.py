@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -194,6 +195,23 @@ def test_receiver_that_takes_too_long_is_given_up(
 def shorten(monkeypatch: pytest.MonkeyPatch, timeout_s: float) -> None:
     """Give receivers this long instead of a minute."""
     monkeypatch.setattr(caller, "Receiver", partial(Receiver, timeout_s=timeout_s))
+
+
+def test_receiver_that_reads_nothing_is_given_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten(monkeypatch, 0.3)
+    # The kernel takes the connection; nobody ever reads from it.
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+        when = datetime.now(UTC)
+        payload = Outgoing(event="failed", error="x" * (16 << 20), webhook_queued=when)
+        hook = Hook(account="mjl", url=url, submitted=0.0, next_attempt=0.0)
+        new = OutgoingHook(hook, payload)
+        id = site.ctx.store.write(lambda txn: hooks_txn.add_outgoing(txn, new, suppressing=False))
+        site.start()
+        assert "no answer within 0.3 s" in last(site, id).error
 
 
 def test_endless_answer_counts_once_enough_of_it_has_come(
