@@ -25,12 +25,13 @@ class ReceivedIds:
             raise UserError(f"received-id secret must be {SECRET_OCTETS} octets")
         # One block that is never repeated with other data: ECB leaks nothing here.
         self._cipher = Cipher(algorithms.AES128(secret[:16]), modes.ECB())  # noqa: S305
+        # Blocks do not depend on each other: it is never finished, and serves for all.
+        self._encryptor = self._cipher.encryptor()
         self._fixed = secret[16:]
 
     def encode(self, number: int) -> str:
         """Return the 22 characters for a connection number."""
-        encryptor = self._cipher.encryptor()
-        block = encryptor.update(self._fixed + number.to_bytes(8, "big")) + encryptor.finalize()
+        block = self._encryptor.update(self._fixed + number.to_bytes(8, "big"))
         return base64.urlsafe_b64encode(block).rstrip(b"=").decode()
 
     def decode(self, text: str) -> int | None:

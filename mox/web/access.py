@@ -1,30 +1,38 @@
 """Who may come in: HTTP basic authentication (RFC 7617) with an address and the password.
 
 Failures count together with those of the other protocols. There are no sessions: each request
-logs in, and passwords that were right are remembered for a while (mox.serving.passwords).
+logs in. Passwords that were right are remembered for a while (mox.serving.passwords), and for a
+second also that nothing else was against them: programs make many requests in a row.
 """
 
 from __future__ import annotations
 
 import binascii
+import hashlib
+import os
 import re
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mox.sasl.outcome import Reason
-from mox.serving.login import Authenticator, Client, LoggedIn, LoginFailed
+from mox.serving.login import Authenticator, Client, LoggedIn, LoginFailed, count_success
 from mox.store.model import AccountId
 from mox.web.request import request_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+    from mox.config import Config
+    from mox.networks import IP
     from mox.serving.context import Context
 
 _MECHANISM: Final = "httpbasic"
 # An address and a password, in base64.
 _MAX_CREDENTIALS: Final = 4096
+_RECENT_S: Final = 1.0
+_MAX_RECENT: Final = 1000
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -56,12 +64,62 @@ def refuse(
     return [body]
 
 
+@dataclass(frozen=True, slots=True)
+class _Recent:
+    """A login, and what it stands on."""
+
+    login: Login
+    version: bytes  # of the password
+    config: Config
+    until: float
+
+
+class _RecentLogins:
+    """Logins of the last second, by a keyed hash of the address and the credentials."""
+
+    def __init__(self, ctx: Context, clock: Callable[[], float]) -> None:
+        self._ctx = ctx
+        self._clock = clock
+        self._key = os.urandom(32)
+        self._found: dict[bytes, _Recent] = {}
+
+    def find(self, ip: IP, authorization: str) -> Login | None:
+        """The login, unless the configuration or the password has changed since."""
+        recent = self._found.get(self._place(ip, authorization))
+        if recent is None or recent.until <= self._clock():
+            return None
+        if recent.config is not self._ctx.config:
+            return None
+        record = self._ctx.store.credentials(recent.login.account_id)
+        is_same = record is not None and record.version == recent.version
+        return recent.login if is_same else None
+
+    def remember(self, ip: IP, authorization: str, login: Login) -> None:
+        record = self._ctx.store.credentials(login.account_id)
+        if record is None:
+            return  # removed since
+        if len(self._found) >= _MAX_RECENT:
+            self._found.clear()
+        until = self._clock() + _RECENT_S
+        recent = _Recent(login, record.version, self._ctx.config, until)
+        self._found[self._place(ip, authorization)] = recent
+
+    def forget(self) -> None:
+        """Look at everybody again: a failure may have been the one too many of a network."""
+        self._found.clear()
+
+    def _place(self, ip: IP, authorization: str) -> bytes:
+        text = f"{ip} {authorization}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(text, key=self._key, digest_size=32).digest()
+
+
 class Access:
     """The logins of one process."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, clock: Callable[[], float] = time.monotonic) -> None:
         self._ctx = ctx
         self._authenticator = Authenticator(ctx)
+        self._recent = _RecentLogins(ctx, clock)
 
     def authenticate(self, environ: WSGIEnvironment, kind: str) -> Login | Refused:
         """Check the Authorization field; may wait for a thread that checks the password.
@@ -69,18 +127,26 @@ class Access:
         `kind` is the service ("webapi"): for metrics, and the realm that browsers show. Raises
         StoreError when the credentials cannot be read.
         """
-        credentials = parse_basic(environ.get("HTTP_AUTHORIZATION", ""))
+        authorization = environ.get("HTTP_AUTHORIZATION", "")
+        request = request_of(environ)
+        login = self._recent.find(request.remote_ip, authorization)
+        if login is not None:
+            count_success(kind, _MECHANISM)
+            return login
+        credentials = parse_basic(authorization)
         if credentials is None:
             return _unauthorized(kind, "use http basic auth with email address as username")
-        request = request_of(environ)
         client = Client(kind=kind, ip=request.remote_ip, has_tls=request.is_https)
         log = request.log.bind(protocol=kind, user_agent=environ.get("HTTP_USER_AGENT", "")[:200])
         if request.tls is not None:
             log = log.bind(tls=request.tls.version, cipher=request.tls.cipher)
         result = self._authenticator.session(client, log).login(*credentials, variant=_MECHANISM)
         if isinstance(result, LoginFailed):
+            self._recent.forget()
             return _refusal(kind, result)
-        return self._login(result)
+        login = self._login(result)
+        self._recent.remember(request.remote_ip, authorization, login)
+        return login
 
     def _login(self, result: LoggedIn) -> Login:
         account = self._ctx.store.account(result.account)

@@ -83,23 +83,30 @@ class ExpectedBody:
         return iter(self._ask())
 
 
+def connection_environ(conn: Connection) -> WSGIEnvironment:
+    """What all requests of a connection have in common."""
+    return {
+        **_BASE,
+        "wsgi.url_scheme": "http" if conn.tls is None else "https",
+        "REMOTE_ADDR": str(conn.remote_ip),
+        "REMOTE_PORT": str(conn.remote_port),
+        "SERVER_NAME": str(conn.local_ip),
+        "SERVER_PORT": str(conn.local_port),
+    }
+
+
 def make_environ(
-    req: Request, conn: Connection, body: Body | ExpectedBody, *, is_https: bool
+    req: Request, fixed: WSGIEnvironment, body: Body | ExpectedBody
 ) -> WSGIEnvironment:
     """The environ of a request; what is peculiar to mox is added by the router."""
     environ: WSGIEnvironment = {
-        **_BASE,
+        **fixed,
         "wsgi.input": body,
-        "wsgi.url_scheme": "https" if is_https else "http",
         "REQUEST_METHOD": req.method,
         "RAW_URI": req.uri,
         "PATH_INFO": _decoded(req.path),
         "QUERY_STRING": req.query,
         "SERVER_PROTOCOL": f"HTTP/{req.version[0]}.{req.version[1]}",
-        "REMOTE_ADDR": str(conn.remote_ip),
-        "REMOTE_PORT": str(conn.remote_port),
-        "SERVER_NAME": str(conn.local_ip),
-        "SERVER_PORT": str(conn.local_port),
     }
     for name, value in req.headers:
         key = _WITHOUT_PREFIX.get(name) or f"HTTP_{name.replace('-', '_')}"

@@ -12,7 +12,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from gunicorn.config import Config
 from gunicorn.http.errors import (
     ExpectationFailed,
     LimitRequestHeaders,
@@ -21,13 +20,13 @@ from gunicorn.http.errors import (
     ParseException,
     UnsupportedTransferCoding,
 )
-from gunicorn.http.parser import RequestParser
 
 from mox import logfmt, metrics
 from mox.serving.errors import ConnectionDraining, ConnectionLost, ConnectionTimeout
 from mox.serving.parking import Event, Parked
-from mox.web.environ import ExpectedBody, make_environ
+from mox.web.environ import ExpectedBody, connection_environ, make_environ
 from mox.web.observed import observe
+from mox.web.parsing import new_parser, parser_settings
 from mox.web.response import WebResponse, bare
 from mox.web.router import Arrival, put_arrival
 from mox.web.wire import Patience, Wire
@@ -57,20 +56,6 @@ _STATUS: Final[dict[type[ParseException], HTTPStatus]] = {
 _log = logfmt.logger("http")
 
 
-def gunicorn_config() -> Config:
-    """What gunicorn's parser goes by. It trusts no peer with anything: the router decides that."""
-    cfg = Config()
-    settings: dict[str, object] = {
-        "forwarded_allow_ips": "",
-        "limit_request_line": 8190,
-        "limit_request_fields": 100,
-        "limit_request_field_size": 8190,
-    }
-    for name, value in settings.items():
-        cfg.set(name, value)
-    return cfg
-
-
 class Http:
     """What the connections of a process have in common."""
 
@@ -86,7 +71,7 @@ class Http:
         self.cids = cids
         self.is_stopping = is_stopping
         self.patience = patience
-        self.config = gunicorn_config()
+        self.settings = parser_settings()
 
     def handle(self, conn: Connection) -> Parked | None:
         """Serve a connection until it ends or has been idle for a moment."""
@@ -96,14 +81,14 @@ class Http:
 class _Exchanges:
     """One connection."""
 
-    __slots__ = ("_conn", "_http", "_parser", "_wire")
+    __slots__ = ("_conn", "_fixed", "_http", "_parser", "_wire")
 
     def __init__(self, http: Http, conn: Connection) -> None:
         self._http = http
         self._conn = conn
         self._wire = Wire(conn, http.patience)
-        peer = (str(conn.remote_ip), conn.remote_port)
-        self._parser = RequestParser(http.config, self._wire, peer)
+        self._parser = new_parser(http.settings, self._wire)
+        self._fixed = connection_environ(conn)
 
     def serve(self) -> Parked | None:
         while True:
@@ -141,7 +126,7 @@ class _Exchanges:
         """Have a request answered; true: the connection can take another one."""
         http = self._http
         self._wire.expect_body()
-        response = WebResponse(req, self._wire, http.config)
+        response = WebResponse(req, self._wire, http.settings)
         if http.is_stopping():
             response.force_close()
         arrival = Arrival(self._conn, http.cids.next())
@@ -169,9 +154,7 @@ class _Exchanges:
         expected: ExpectedBody | None = None
         if req._expected_100_continue:
             expected = ExpectedBody(body, partial(self._wire.sendall, _CONTINUE))
-        environ = make_environ(
-            req, self._conn, expected or body, is_https=self._conn.tls is not None
-        )
+        environ = make_environ(req, self._fixed, expected or body)
         put_arrival(environ, arrival)
         parts = self._http.root(environ, response.start_response)
         try:

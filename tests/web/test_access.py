@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from mox import logfmt, metrics
 from mox.serving.context import Context
+from mox.serving.login import LoginSession
 from mox.store.credentials import make_credentials
 from mox.web.access import Access, Login, Refused, parse_basic, refuse
 from mox.web.request import Request, put_request
@@ -140,6 +142,61 @@ def test_attempts_are_counted_and_logged(access: Access, capsys) -> None:
     for part in ("login failed", "mechanism=httpbasic", "protocol=webapi", "user_agent=test/1.0"):
         assert part in line
     assert "wrong" not in line
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_login_is_looked_at_again_when_its_grounds_change(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    access = Access(ctx, clock)
+    looked: list[str] = []
+    login = LoginSession.login
+
+    def counting(self: LoginSession, username: str, *rest: str, variant: str):
+        looked.append(username)
+        return login(self, username, *rest, variant=variant)
+
+    monkeypatch.setattr(LoginSession, "login", counting)
+    right = basic("mox@mox.example", PASSWORD)
+    for _ in range(3):
+        assert isinstance(attempt(access, right, "192.0.2.51"), Login)
+    assert len(looked) == 1
+    # Another address, another second, a failure, a new password.
+    attempt(access, right, "192.0.2.52")
+    assert len(looked) == 2
+    clock.now += 1
+    attempt(access, right, "192.0.2.51")
+    assert len(looked) == 3
+    attempt(access, basic("mox@mox.example", "wrong"), "192.0.2.53")
+    attempt(access, right, "192.0.2.51")
+    assert len(looked) == 5
+    ctx.store.account("mox").set_credentials(make_credentials("another password"))
+    assert isinstance(attempt(access, right, "192.0.2.51"), Refused)
+    ctx.store.account("mox").set_credentials(make_credentials(PASSWORD))
+
+
+def test_a_disabled_account_is_out_at_once(tmp_path: Path, ctx: Context) -> None:
+    access = Access(ctx, Clock())
+    right = basic("mox@mox.example", PASSWORD)
+    assert isinstance(attempt(access, right, "192.0.2.61"), Login)
+    source = ctx._config_source
+    assert isinstance(source, Source)
+    before = source.current
+    accounts = dict(before.dynamic.accounts)
+    accounts["mox"] = replace(accounts["mox"], login_disabled="on leave")
+    dynamic = replace(before.dynamic, accounts=accounts)
+    source.current = replace(before, dynamic=dynamic)
+    try:
+        assert isinstance(attempt(access, right, "192.0.2.61"), Refused)
+    finally:
+        source.current = before
 
 
 def test_a_refusal_is_an_answer() -> None:

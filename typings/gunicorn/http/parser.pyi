@@ -1,6 +1,5 @@
 from typing import Protocol
 
-from gunicorn.config import Config
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 
@@ -9,6 +8,6 @@ class _Source(Protocol):
 
 class RequestParser:
     unreader: Unreader
-    def __init__(self, cfg: Config, source: _Source, source_addr: tuple[str, int]) -> None: ...
+    def __init__(self, cfg: object, source: _Source, source_addr: str) -> None: ...
     def __next__(self) -> Request: ...
     def finish_body(self, deadline: float | None = None, max_bytes: int | None = None) -> bool: ...

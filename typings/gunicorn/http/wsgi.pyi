@@ -1,7 +1,6 @@
 from typing import Protocol
 from wsgiref.types import StartResponse
 
-from gunicorn.config import Config
 from gunicorn.http.message import Request
 
 class _Sink(Protocol):
@@ -21,7 +20,7 @@ class Response:
     response_length: int | None
     _omits_body: bool
     start_response: StartResponse
-    def __init__(self, req: Request, sock: _Sink, cfg: Config) -> None: ...
+    def __init__(self, req: Request, sock: _Sink, cfg: object) -> None: ...
     def force_close(self) -> None: ...
     def should_close(self) -> bool: ...
     def send_headers(self) -> None: ...
