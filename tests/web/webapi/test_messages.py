@@ -16,15 +16,26 @@ _numbers = itertools.count(1)
 
 
 class Found:
-    """A message of a test's own: sent over SMTP, and found by its number."""
+    """A message of a test's own in the inbox, found by its number."""
 
     def __init__(self, webapi: Webapi, server: Server, message: bytes | None = None) -> None:
+        """Send one over SMTP."""
         name = f"found{next(_numbers)}"
         text = message or b"Subject: %b\r\nMessage-Id: <%b@x>\r\n\r\nhello\r\n"
         server.deliver(text.replace(b"%b", name.encode()), sender="sender@remote.example")
+        self._find(webapi, server, name)
+
+    @classmethod
+    def of(cls, webapi: Webapi, server: Server, subject: str) -> Found:
+        """The message with this subject, as soon as it is there."""
+        found = cls.__new__(cls)
+        found._find(webapi, server, subject)
+        return found
+
+    def _find(self, webapi: Webapi, server: Server, subject: str) -> None:
         self._server = server
         self.webapi = webapi
-        self.id = self._number(name)
+        self.id = self._number(subject)
 
     def _number(self, name: str) -> int:
         numbers: list[int] = []
@@ -33,7 +44,7 @@ class Found:
             client = self._server.imap_client()
             try:
                 client.select("INBOX", readonly=True)
-                uids = client.uid("SEARCH", "SUBJECT", name)[1][0].split()
+                uids = client.uid("SEARCH", "SUBJECT", f'"{name}"')[1][0].split()
                 if uids:
                     fetched = client.uid("FETCH", uids[-1].decode(), "(EMAILID)")[1][0]
                     assert isinstance(fetched, bytes)
@@ -268,3 +279,40 @@ def test_the_copy_of_a_sent_message_shows_its_files(webapi: Webapi, server: Serv
     }  # fmt: skip
     assert related["Parts"][1]["ContentType"] == "image/png"
     assert related["Parts"][1]["ContentID"] == "<hi>"
+
+
+def test_a_message_that_was_sent_with_a_from_id_is_shown_as_it_arrived(
+    from_id_webapi: Webapi, server: Server
+) -> None:
+    request = {
+        "To": [{"Name": "Rcpt", "Address": "ok1@ok1.example"}],
+        "Subject": "hi ok1",
+        "Text": "hello",
+    }
+    sent = from_id_webapi.ok("Send", request)
+    found = Found.of(from_id_webapi, server, "hi ok1")
+    result = found.get()
+    date, size = result["Message"].pop("Date"), result["Meta"].pop("Size")
+    assert (date[-1], size > 500) == ("Z", True)
+    assert result == {
+        "Message": {
+            "From": [{"Name": "Mox User", "Address": "mox+tx@localhost"}],
+            "To": [{"Name": "Rcpt", "Address": "ok1@ok1.example"}],
+            "CC": [], "BCC": [], "ReplyTo": [],
+            "MessageID": sent["MessageID"], "References": [],
+            "Subject": "hi ok1", "Text": "hello\n", "HTML": "",
+        },
+        "Structure": {
+            "ContentType": "text/plain", "ContentTypeParams": {"charset": "us-ascii"},
+            "ContentID": "", "ContentDisposition": "", "Filename": "", "DecodedSize": 7,
+            "Parts": [],
+        },
+        "Meta": {
+            "DSN": False, "Flags": [],
+            "MailFrom": f"mox+{sent['Submissions'][0]['FromID']}@localhost",
+            "MailFromValidated": True, "RcptTo": "ok1@ok1.example",
+            "MsgFrom": "mox+tx@localhost", "MsgFromValidated": True,
+            "DKIMVerifiedDomains": ["localhost"], "RemoteIP": "127.0.0.1",
+            "MailboxName": "Inbox",
+        },
+    }  # fmt: skip
