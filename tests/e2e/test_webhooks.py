@@ -287,3 +287,30 @@ def test_kill_loses_no_call(own_hooked: Hooked) -> None:
     # Repeated is at most what was not recorded yet as made: less than a second's calls.
     assert sum(times.values()) - count <= kills * 64
     assert len(hook_ids(server, "retired", "list")) == count
+
+
+def test_kill_of_everything_loses_no_call_about_what_was_accepted(own_hooked: Hooked) -> None:
+    server, receiver = own_hooked.server, own_hooked.receiver
+    accepted: list[str] = []
+
+    def send() -> None:
+        # The server goes away in the middle.
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            client = smtplib.SMTP("127.0.0.1", server.smtp, timeout=60)
+            for number in range(10_000):
+                message = f"From: <a@localhost>\r\nSubject: {number}\r\n\r\ntext\r\n"
+                client.sendmail("a@localhost", [USER], message)
+                accepted.append(str(number))
+
+    receiver.answer = status("503 Service Unavailable")
+    sending = threading.Thread(target=send)
+    sending.start()
+    eventually(lambda: len(accepted) >= 50, 30)
+    server.kill_group()
+    sending.join()
+    receiver.answer = OK
+    server.start()
+    until_called(server, [receiver])
+    called = [call.json for call in receiver.calls]
+    assert set(accepted) <= {call["Subject"] for call in called}
+    assert len({call["Meta"]["MsgID"] for call in called}) <= server.count()
