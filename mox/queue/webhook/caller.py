@@ -86,9 +86,27 @@ class Caller:
 
     def _make(self, due: Sequence[Due]) -> None:
         calls = self._begin(due)
-        deadline = time.monotonic() + BATCH_S
+        began = time.monotonic()
         # Should one take its time, the ends of those before it must not wait.
         late = gevent.spawn_later(BATCH_S, self._flush)
+        is_good = self._make_some(calls, began + BATCH_S)
+        took_s = time.monotonic() - began
+        if took_s < BATCH_S:
+            late.kill()
+        else:
+            late.join()
+        if not is_good:
+            self._batch = 1
+        elif took_s < BATCH_S / 2:
+            self._batch = min(self._batch * 2, MAX_BATCH)
+        elif took_s >= BATCH_S:
+            self._batch = max(1, self._batch // 2)
+
+    def _make_some(self, calls: Sequence[_Begun], deadline: float) -> bool:
+        """Make calls until one fails or time is up, the first in any case; give the rest back.
+
+        Returns whether all that were made succeeded.
+        """
         is_good = True
         for n, call in enumerate(calls):
             is_over = not is_good or time.monotonic() > deadline or self._desk.is_stopping
@@ -96,11 +114,7 @@ class Caller:
                 self._releases.append(HookRelease(call[2]))
             else:
                 is_good = self._make_one(call)
-        if time.monotonic() < deadline:
-            late.kill()
-        else:
-            late.join()
-        self._batch = min(self._batch * 2, MAX_BATCH) if is_good else 1
+        return is_good
 
     def _make_one(self, call: _Begun) -> bool:
         """Make a call; whether the receiver took it."""
