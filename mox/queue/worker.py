@@ -75,6 +75,7 @@ def _look(store: Store, services: Services) -> None:
     while True:
         gevent.sleep(LOOK_S)
         _guarded(store.notifier.look)
+        _guarded(store.flush)
         _guarded(lambda: metrics.HELD.set(services.outgoing.held()))
 
 

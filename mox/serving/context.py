@@ -107,7 +107,11 @@ class Context:
             from mox.store import open_store
 
             self._store = open_store(
-                self.data_dir, bells=self.bells, initial_mailboxes=_initial_mailboxes(self.config)
+                self.data_dir,
+                bells=self.bells,
+                initial_mailboxes=_initial_mailboxes(self.config),
+                # Of a crash of the machine it is known that a delivery may be repeated.
+                lazy=self.kind == "queue",
             )
         return self._store
 

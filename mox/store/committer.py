@@ -77,6 +77,7 @@ class _Job(Generic[T]):
     files: Sequence[FileWrite]
     prepare: Callable[[], None] | None
     waiter: Waiter[T]
+    durable: bool = True
     result: T | None = None
     error: BaseException | None = None
     touched: set[int] = field(default_factory=set)
@@ -86,7 +87,8 @@ class Committer:
     """The write side of one process's environment.
 
     on_fatal is called on the event loop when durability is in doubt (a sync failed): the batch
-    got a temporary error, and the process has to be replaced.
+    got a temporary error, and the process has to be replaced. `lazy` is how the environment was
+    opened.
     """
 
     def __init__(
@@ -95,8 +97,12 @@ class Committer:
         files: FileBatch,
         bells: Bells,
         on_fatal: Callable[[BaseException], None],
+        *,
+        lazy: bool = False,
     ) -> None:
         self._dbs = dbs
+        self._is_lazy = lazy
+        self._may_be_undone = False  # the last commit, by a crash of the machine
         self._index_dir: str = dbs.env.path()
         self._files = files
         self._bells = bells
@@ -116,17 +122,26 @@ class Committer:
         fn: Callable[[WriteTxn], T],
         files: Sequence[FileWrite] = (),
         prepare: Callable[[], None] | None = None,
+        *,
+        durable: bool = True,
     ) -> T:
         """Run `fn` in the next transaction and wait until it is durable; returns its result.
+
+        Not `durable`: where the environment is lazy a crash of the machine may undo it for a while.
 
         `prepare` runs on the committer's thread before the files are written (making a
         directory, say). `fn` may run twice, so it must change nothing but the transaction.
         Raises what `prepare` or `fn` raised, or StoreError; then no trace is left.
         """
         waiter: Waiter[T] = Waiter()
-        job = _Job(fn, files, prepare, waiter)
+        job = _Job(fn, files, prepare, waiter, durable)
         self._waiting.put(job)
         return job.waiter.get()
+
+    def flush(self) -> None:
+        """Wait until nothing that was written before can be undone."""
+        if self._may_be_undone:
+            self.write(lambda txn: None)
 
     def close(self) -> None:
         """Finish what waits, then stop the thread."""
@@ -164,8 +179,16 @@ class Committer:
                 self._patience.batch_done(len(batch), self._waiting.qsize(), seconds)
                 self._done.put(batch)
             if stop:
+                self._sync_last()
                 self._done.put([])
             self._async.send()
+
+    def _sync_last(self) -> None:
+        if self._may_be_undone and not self._broken:
+            try:
+                self._dbs.env.sync(True)
+            except lmdb.Error as e:
+                self._give_up(e)
 
     def _take(self) -> tuple[list[_Job[Any]], bool]:
         batch: list[_Job[Any]] = []
@@ -242,6 +265,10 @@ class Committer:
             raise
         except Exception:
             touched = self._commit_apart(jobs)
+        if self._is_lazy:
+            self._may_be_undone = not any(job.durable for job in jobs)
+            if not self._may_be_undone:
+                self._dbs.env.sync(True)
         if touched:
             self._bells.ring_all(topics(touched))
 

@@ -158,8 +158,12 @@ class Databases:
             setattr(self, name, env.open_db(name.encode(), dupsort=fixed, dupfixed=fixed))
 
 
-def open_environment(index_dir: Path) -> Databases:
+def open_environment(index_dir: Path, *, lazy: bool = False) -> Databases:
     """Open (create) the environment in `index_dir`.
+
+    `lazy`: a commit of this process may be undone by a crash of the machine until the next commit
+    of any process, or until `env.sync(True)`; the index stays whole (LMDB's MDB_NOMETASYNC). It
+    waits for the disk once instead of twice.
 
     Raises StoreError when it cannot be used, with what to do in its detail. May block: another
     process that creates it at the same moment holds the write lock for a few milliseconds.
@@ -176,6 +180,7 @@ def open_environment(index_dir: Path) -> Databases:
             max_dbs=len(DATABASES) + 8,
             max_readers=MAX_READERS,
             mode=0o600,
+            metasync=not lazy,
         )
         databases = Databases(env)
         _check_version(databases)

@@ -143,6 +143,9 @@ class Outgoing:
         That an attempt begins is recorded before it does: a crash must not retry at once.
         Messages that are done leave the queue. Returns the records of `starts` as they are now;
         those that were removed, held or rescheduled since they were due are left out.
+
+        Where the store is lazy a crash of the machine, but no other, may undo it within a second
+        or so: then what was being delivered is delivered again.
         """
 
         def run(txn: WriteTxn) -> tuple[set[str], list[QueueMessage]]:
@@ -154,8 +157,11 @@ class Outgoing:
             started = [outgoing_txn.start(txn, begun, now) for begun in starts]
             return unused, [msg for msg in started if msg is not None]
 
-        unused, started = self._store.write(run)
-        self._remove_files(unused)
+        unused, started = self._store.write(run, durable=False)
+        if unused:
+            # A message must not come back without its file.
+            self._store.flush()
+            self._remove_files(unused)
         return started
 
     # ---- administration

@@ -58,15 +58,19 @@ def open_store(
     *,
     bells: Bells | None = None,
     initial_mailboxes: Sequence[tuple[str, str]] = INITIAL_MAILBOXES,
+    lazy: bool = False,
 ) -> Store:
-    """Open the store, once per process and after fork. Raises StoreError with what to do."""
+    """Open the store, once per process and after fork. Raises StoreError with what to do.
+
+    `lazy`: writes that do not ask to be durable need not wait for the disk twice.
+    """
     data_dir = data_dir.absolute()
     try:
         for name in ("accounts", "queue", "tmp", "run"):
             (data_dir / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as e:
         raise space_error(e, os.fspath(data_dir)) from e
-    dbs = open_environment(data_dir / "index")
+    dbs = open_environment(data_dir / "index", lazy=lazy)
     if bells is None:
         bells = Bells.alone()
     else:
@@ -74,7 +78,7 @@ def open_store(
             bells.share(data_dir / "run" / "listening")
         except OSError as e:
             log.error("every process will be woken by every change", err=e)
-    return Store(data_dir, dbs, bells, initial_mailboxes)
+    return Store(data_dir, dbs, bells, initial_mailboxes, lazy=lazy)
 
 
 class Store:
@@ -86,6 +90,8 @@ class Store:
         dbs: Databases,
         bells: Bells,
         initial_mailboxes: Sequence[tuple[str, str]],
+        *,
+        lazy: bool = False,
     ) -> None:
         self.data_dir = data_dir
         # Asked for with each message; making paths takes longer than it looks.
@@ -95,7 +101,7 @@ class Store:
         self.pool = BlockingPool(_POOL_THREADS)
         self._background = Group()
         self.files = FileBatch(os.fspath(data_dir))
-        self.committer = Committer(dbs, self.files, bells, self._give_up)
+        self.committer = Committer(dbs, self.files, bells, self._give_up, lazy=lazy)
         self._bells = bells
         self.notifier = Notifier(dbs, bells)
         self.file_watcher = FileWatcher()
@@ -203,9 +209,15 @@ class Store:
         fn: Callable[[WriteTxn], T],
         files: Sequence[FileWrite] = (),
         prepare: Callable[[], None] | None = None,
+        *,
+        durable: bool = True,
     ) -> T:
         """Run `fn` in the next group commit; see Committer.write."""
-        return self.committer.write(fn, files, prepare)
+        return self.committer.write(fn, files, prepare, durable=durable)
+
+    def flush(self) -> None:
+        """Wait until nothing that was written before can be undone by a crash of the machine."""
+        self.committer.flush()
 
     # ---- credentials
 
@@ -232,7 +244,7 @@ class Store:
 
     def later_write(self, fn: Callable[[WriteTxn], object]) -> None:
         """Commit something whose loss costs only repeated work."""
-        self._background.spawn(self._guarded, lambda: self.committer.write(fn))
+        self._background.spawn(self._guarded, lambda: self.committer.write(fn, durable=False))
 
     def finish_background(self) -> None:
         """Wait for all work that was begun with later() and later_write()."""

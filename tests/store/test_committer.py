@@ -22,14 +22,14 @@ from mox.store.errors import ErrorKind, StoreError
 class Bench:
     """A committer of its own, and a gate behind which jobs gather into one batch."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, lazy: bool = False) -> None:
         for sub in ("tmp", "new"):
             (root / sub).mkdir()
         self.root = root
-        self.dbs: Databases = open_environment(root / "index")
+        self.dbs: Databases = open_environment(root / "index", lazy=lazy)
         self.fatal: list[BaseException] = []
         files = FileBatch(str(root))
-        self.committer = Committer(self.dbs, files, Bells.alone(), self.fatal.append)
+        self.committer = Committer(self.dbs, files, Bells.alone(), self.fatal.append, lazy=lazy)
         self.commits = 0
 
     def together(self, *jobs: Callable[[], object]) -> list[object]:
@@ -277,3 +277,71 @@ def test_more_jobs_than_a_batch_holds(bench: Bench) -> None:
     assert results == [None] * 600
     assert len(bench.keys()) == 600
     assert 2 < bench.commits < 10
+
+
+class Syncs:
+    """An environment that counts what it is asked to sync beyond its commits."""
+
+    def __init__(self, env: lmdb.Environment) -> None:
+        self._env = env
+        self.count = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._env, name)
+
+    def sync(self, force: bool = False) -> None:
+        assert force
+        self.count += 1
+        self._env.sync(True)
+
+
+def counted(root: Path, *, lazy: bool) -> tuple[Bench, Syncs]:
+    bench = Bench(root, lazy=lazy)
+    syncs = Syncs(bench.dbs.env)
+    bench.dbs.env = syncs  # type: ignore[assignment]
+    return bench, syncs
+
+
+def put(bench: Bench, key: bytes, *, durable: bool) -> None:
+    bench.committer.write(lambda write: write.put(write.dbs.meta, key, b""), durable=durable)
+
+
+def test_lazy_commits_are_synced_when_somebody_needs_it(tmp_path: Path) -> None:
+    bench, syncs = counted(tmp_path, lazy=True)
+    assert not bench.dbs.env.flags()["metasync"]
+    put(bench, b"a", durable=False)
+    put(bench, b"b", durable=False)
+    assert syncs.count == 0
+    put(bench, b"c", durable=True)
+    assert syncs.count == 1
+    bench.committer.flush()
+    assert syncs.count == 1  # nothing since
+    put(bench, b"d", durable=False)
+    bench.committer.flush()
+    assert syncs.count == 2
+    put(bench, b"e", durable=False)
+    bench.committer.close()
+    assert syncs.count == 3
+    assert len(bench.keys()) == 5
+    bench.dbs.env.close()
+
+
+def test_one_that_must_be_durable_makes_its_batch_so(tmp_path: Path) -> None:
+    bench, syncs = counted(tmp_path, lazy=True)
+    bench.together(lambda: put(bench, b"a", durable=False), lambda: put(bench, b"b", durable=True))
+    done = syncs.count
+    assert done >= 1
+    bench.committer.flush()
+    assert syncs.count == done  # there is nothing left to do
+    bench.committer.close()
+    bench.dbs.env.close()
+
+
+def test_other_processes_sync_each_commit_themselves(tmp_path: Path) -> None:
+    bench, syncs = counted(tmp_path, lazy=False)
+    put(bench, b"a", durable=False)
+    bench.committer.flush()
+    bench.committer.close()
+    assert syncs.count == 0
+    assert bench.dbs.env.flags()["metasync"]
+    bench.dbs.env.close()
