@@ -59,22 +59,28 @@ class Interest:
 
     groups: tuple[EventGroup, ...]
 
-    def selected(self, name: str, given: Surroundings) -> EventGroup | None:
-        """The group for the selected mailbox `name`.
+    def selected(self) -> EventGroup | None:
+        """The group for messages of the selected mailbox; None: nothing is wanted of it.
 
-        RFC 5465 §6.1: SELECTED and SELECTED-DELAYED go before all others.
+        RFC 5465 §3.1, §6: only SELECTED and SELECTED-DELAYED match it, whatever its name.
         """
         for group in self.groups:
             if group.mailboxes.scope in OF_SELECTION:
                 return group
-        return self.of(name, given)
+        return None
 
-    def of(self, name: str, given: Surroundings) -> EventGroup | None:
-        """The first group for a mailbox that is not selected; None: nothing is wanted."""
+    def of(self, name: str, given: Surroundings) -> frozenset[Event]:
+        """What is wanted of the mailbox `name`, but for messages while it is selected.
+
+        RFC 5465 §6: several groups may apply to a mailbox. One with NONE ends the list for it.
+        """
+        events: frozenset[Event] = frozenset()
         for group in self.groups:
             if group.mailboxes.covers(name, given):
-                return group
-        return None
+                if not group.events:
+                    break
+                events |= group.events
+        return events
 
     def wants(self, event: Event) -> bool:
         """Whether any group asks for `event`."""

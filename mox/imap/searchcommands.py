@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
+from mox.imap.fetchatt import FetchAttribute
 from mox.imap.mailboxfilter import MailboxFilter
 from mox.imap.searchkeys import SearchKey
 
@@ -71,6 +72,7 @@ class Search:
     returns: frozenset[SearchReturn] | None = None
     charset: str | None = None  # upper case, as given; US-ASCII or UTF-8
     window: Window | None = None
+    fetch: tuple[FetchAttribute, ...] = ()  # of UPDATE (RFC 5465 §7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Sort:
     uid: bool = False
     returns: frozenset[SearchReturn] | None = None
     window: Window | None = None
+    fetch: tuple[FetchAttribute, ...] = ()  # of UPDATE (RFC 5465 §7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class MultiSearch:
     sources: tuple[MailboxFilter, ...]
     returns: frozenset[SearchReturn]
     window: Window | None = None
+    fetch: tuple[FetchAttribute, ...] = ()  # of UPDATE (RFC 5465 §7)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ it compares that with the mailbox and tells the differences.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from mox.store.errors import HistoryLost
 from mox.store.model import M_UID, ChangeKind
 
 if TYPE_CHECKING:
+    from mox.imap.fetchatt import FetchAttribute
     from mox.imap.searchcommands import CancelUpdate
     from mox.imapd.session import Session
     from mox.imapd.view import View
@@ -40,6 +41,7 @@ class Context:
     uid: bool
     criteria: tuple[Criterion, ...]  # () for SEARCH: mailbox order
     modseq: int  # changes up to it have been looked at
+    fetch: tuple[FetchAttribute, ...] = ()  # what to tell of new messages among the results
     uids: list[int] = field(default_factory=list)  # results as told, in their order
 
 
@@ -56,6 +58,7 @@ def keep_updated(
     *,
     uid: bool,
     criteria: tuple[Criterion, ...] = (),
+    fetch: tuple[FetchAttribute, ...] = (),
 ) -> None:
     """Follow the results of the command `tag` from now on, or tell that they are not."""
     view = view_of(session)
@@ -63,7 +66,7 @@ def keep_updated(
         text = "too many searches are kept up to date"
         session.write(responses.untagged("NO", text, codes.noupdate(tag)))
         return
-    context = Context(tag, _frozen(key, view), uid, criteria, view.modseq)
+    context = Context(tag, _frozen(key, view), uid, criteria, view.modseq, fetch)
     context.uids = _results(session, view, context)
     view.contexts.append(context)
 
@@ -134,9 +137,16 @@ def _gone(session: Session, view: View) -> Iterable[int]:
     return uids_at(slices_in(ranges, view.uids), view.uids)
 
 
-def changes(session: Session, view: View) -> list[bytes]:
-    """What else has changed in the results; to be told after the messages' own changes."""
+def changes(
+    session: Session, view: View, arrived: Collection[int]
+) -> tuple[list[bytes], list[tuple[Context, list[int]]]]:
+    """What else has changed in the results; to be told after the messages' own changes.
+
+    arrived: uids of new messages. The second result: which of them match a context that asks for
+    more about such messages.
+    """
     lines: list[bytes] = []
+    matching: list[tuple[Context, list[int]]] = []
     for context in view.contexts:
         if context.modseq == view.modseq:
             continue
@@ -145,7 +155,10 @@ def changes(session: Session, view: View) -> list[bytes]:
         if touched is not None and not touched:
             continue
         lines += _compare(session, view, context, touched)
-    return lines
+        if context.fetch and arrived:
+            among = set(context.uids)
+            matching.append((context, [uid for uid in arrived if uid in among]))
+    return lines, matching
 
 
 def _changes(session: Session, view: View, since: int) -> list[Change] | None:

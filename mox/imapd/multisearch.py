@@ -40,7 +40,7 @@ def cmd_esearch(session: Session, command: MultiSearch) -> Done:
     for view in _views(session, account, command.sources):
         _search(session, view, key, command)
     if SearchReturn.UPDATE in command.returns:
-        keep_updated(session, command.tag, key, uid=True)
+        keep_updated(session, command.tag, key, uid=True, fetch=command.fetch)
     return Done("esearch done")
 
 

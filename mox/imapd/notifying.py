@@ -12,7 +12,7 @@ from mox.imap import codes, responses
 from mox.imap.commands import Fetch, StatusItem
 from mox.imap.mailboxfilter import MailboxFilter, Scope, Surroundings
 from mox.imap.notify import MESSAGE_EVENTS, Event, EventGroup, Interest
-from mox.imap.sequence import SequenceSet
+from mox.imap.sequence import SequenceSet, ranges_of
 from mox.imapd import contexts
 from mox.imapd.answer import Done, Refusal
 from mox.imapd.bodies import peeking
@@ -22,10 +22,13 @@ from mox.imapd.pace import Pace
 from mox.imapd.selected import account_of
 from mox.imapd.updates import known_updates
 from mox.store.errors import HistoryLost
-from mox.store.model import ChangeKind
+from mox.store.model import M_MODSEQ, M_UID, ChangeKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mox.imap import notify
+    from mox.imap.fetchatt import FetchAttribute
     from mox.imapd.session import Session
     from mox.imapd.view import View
     from mox.store.model import Change, Mailbox, MailboxId
@@ -61,6 +64,9 @@ def cmd_notify(session: Session, command: notify.Notify) -> Done:
         supported = [event.value for event in Event]
         raise Refusal("event is not supported", codes.badevent(supported))
     assert session.feed is not None, "logged in"
+    if command.groups and session.view is not None:
+        # RFC 5465 §3.1: what has come together so far is told, whatever is asked for from now on.
+        _write_updates(session, session.view, expunge=True)
     session.heard = session.feed.advance()
     session.interest = Interest(command.groups)
     if command.status:
@@ -74,11 +80,12 @@ def _tell_status(session: Session, interest: Interest) -> None:
     for mailbox in account_of(session).mailboxes():
         if session.view is not None and session.view.mailbox_id == mailbox.id:
             continue
-        group = interest.of(mailbox.name, given)
-        if group is not None and group.events & MESSAGE_EVENTS:
+        events = interest.of(mailbox.name, given) & MESSAGE_EVENTS
+        if events:
             items = {StatusItem.MESSAGES, StatusItem.UIDNEXT, StatusItem.UIDVALIDITY}
-            if Event.FLAG_CHANGE in group.events or Event.MESSAGE_NEW in group.events:
-                items.add(StatusItem.UNSEEN)
+            items.add(StatusItem.UNSEEN)
+            if Event.FLAG_CHANGE in events:
+                items.add(StatusItem.HIGHESTMODSEQ)
             _write_status(session, mailbox, items)
 
 
@@ -111,44 +118,63 @@ def _tell_selected(session: Session, view: View, *, expunge: bool, between: bool
     if interest is None:
         _write_updates(session, view, expunge=expunge)
         return
-    group = interest.selected(view.name, surroundings(session))
+    group = interest.selected()
     if group is None or not group.events:
         return
-    # RFC 5465 §6.2: what is delayed waits for a command, or IDLE.
+    # RFC 5465 §6.1.2: what is delayed waits for a command, or IDLE.
     if between and group.mailboxes.scope is not Scope.SELECTED:
         return
-    known = view.uidnext
-    _write_updates(
-        session,
-        view,
-        expunge=expunge,
-        flags=Event.FLAG_CHANGE in group.events,
-        new=not group.fetch,
-    )
-    if group.fetch and view.uidnext > known:
-        # RFC 5465 §5.2: new messages come with what the client wants to know of them.
-        uids = SequenceSet(((known, view.uidnext - 1),))
-        items = tuple(peeking(item) for item in group.fetch)
-        try:
-            fetch_messages(session, Fetch("", uids, items, uid=True))
-        except Refusal as e:
-            # An item that cannot be had of a message is left out, the others are told.
-            session.log.debug("telling of new messages", err=e)
+    flags = Event.FLAG_CHANGE in group.events
+    _write_updates(session, view, expunge=expunge, flags=flags, fetch=group.fetch)
 
 
 def _write_updates(
-    session: Session, view: View, *, expunge: bool, flags: bool = True, new: bool = True
+    session: Session,
+    view: View,
+    *,
+    expunge: bool,
+    flags: bool = True,
+    fetch: Sequence[FetchAttribute] = (),
 ) -> None:
+    """Tell of the selected mailbox; `fetch`: what of new messages, their flags by default."""
     feed = session.feed
     assert feed is not None, "logged in"
     feed.advance()
+    known, own = view.uidnext, set(view.own)
     lines = contexts.removals(session, view)
-    lines += known_updates(view, feed, session.state, expunge=expunge, flags=flags, new=new)
-    lines += contexts.changes(session, view)
+    lines += known_updates(view, feed, session.state, expunge=expunge, flags=flags, new=not fetch)
+    _write_paced(session, lines)
+    arrived: list[int] = []
+    if view.uidnext > known and (fetch or any(context.fetch for context in view.contexts)):
+        # RFC 5465 §5.2: but not those that the client itself put there.
+        messages = feed.messages_from(view.mailbox_id, known)
+        arrived = [message[M_UID] for message in messages if message[M_MODSEQ] not in own]
+    changed, matching = contexts.changes(session, view, arrived)
+    for context, uids in matching:
+        # RFC 5465 §7: these come before the results are told.
+        _tell_new(session, context.fetch, uids)
+    _write_paced(session, changed)
+    # RFC 5465 §5.2: new messages come with what the client wants to know of them.
+    _tell_new(session, fetch, arrived)
+
+
+def _write_paced(session: Session, lines: list[bytes]) -> None:
     pace = Pace()
     for line in lines:
         session.write(line)
         pace()
+
+
+def _tell_new(session: Session, attributes: Sequence[FetchAttribute], uids: list[int]) -> None:
+    if not attributes or not uids:
+        return
+    items = tuple(peeking(item) for item in attributes)
+    try:
+        wanted = SequenceSet(tuple(ranges_of(uids)))
+        fetch_messages(session, Fetch("", wanted, items, uid=True))
+    except Refusal as e:
+        # An item that cannot be had of a message is left out, the others are told.
+        session.log.debug("telling of new messages", err=e)
 
 
 def _tell_account(session: Session) -> None:
@@ -182,8 +208,14 @@ class _News:
         self._account = account_of(session)
         self._selected = None if session.view is None else session.view.mailbox_id
         self._status: dict[MailboxId, set[StatusItem]] = {}
+        self._renamed: set[tuple[int, str]] = set()  # modseqs and old names
 
     def tell(self, changes: list[Change]) -> None:
+        self._renamed = {
+            (change.modseq, change.old_name)
+            for change in changes
+            if change.kind is ChangeKind.MAILBOX_RENAMED
+        }
         for change in changes:
             event = _MESSAGE_KINDS.get(change.kind)
             if event is None:
@@ -196,8 +228,7 @@ class _News:
                 _write_status(self._session, mailbox, items)
 
     def _wants(self, event: Event, name: str) -> bool:
-        group = self._interest.of(name, self._given)
-        return group is not None and event in group.events
+        return event in self._interest.of(name, self._given)
 
     def _message_change(self, event: Event, mailbox_id: MailboxId) -> None:
         mailbox = self._account.mailbox_by_id(mailbox_id)
@@ -208,8 +239,15 @@ class _News:
         match change.kind:
             case ChangeKind.MAILBOX_CREATED | ChangeKind.MAILBOX_DELETED:
                 self._name(change)
+                parent = change.name.rpartition("/")[0]
+                # RFC 5465 §5.4: the parent is affected too, whether it exists or not.
+                if parent and self._wants(Event.MAILBOX_NAME, parent):
+                    self._write_list(parent)
             case ChangeKind.MAILBOX_RENAMED:
-                self._name(change, change.old_name)
+                above = change.old_name.rpartition("/")[0]
+                # RFC 5465 §5.4: children are renamed along without a word.
+                if (change.modseq, above) not in self._renamed:
+                    self._name(change, change.old_name)
             case ChangeKind.SUBSCRIBED | ChangeKind.UNSUBSCRIBED:
                 if self._wants(Event.SUBSCRIPTION_CHANGE, change.name):
                     self._write_list(change.name)

@@ -59,7 +59,7 @@ def cmd_search(session: Session, command: Search) -> Done:
     messages = _saving(view, returns, lambda: find(finder, returns, command.window))
     _respond(session, view, command, returns, finder, messages, responses.search)
     if returns is not None and SearchReturn.UPDATE in returns:
-        keep_updated(session, command.tag, key, uid=command.uid)
+        keep_updated(session, command.tag, key, uid=command.uid, fetch=command.fetch)
     return Done("search done")
 
 
@@ -76,7 +76,14 @@ def cmd_sort(session: Session, command: Sort) -> Done:
     )
     _respond(session, view, command, command.returns, finder, messages, responses.sort)
     if command.returns is not None and SearchReturn.UPDATE in command.returns:
-        keep_updated(session, command.tag, key, uid=command.uid, criteria=command.criteria)
+        keep_updated(
+            session,
+            command.tag,
+            key,
+            uid=command.uid,
+            criteria=command.criteria,
+            fetch=command.fetch,
+        )
     return Done("sort done")
 
 

@@ -72,6 +72,7 @@ def test_unknown_events_are_told_apart_from_errors() -> None:
         "notify set (frob (MessageNew MessageExpunge))",
         "notify set (mailboxes () NONE)",
         "notify set (selected (MessageExpunge (uid) MessageNew))",
+        "notify set (personal (MessageNew (uid) MessageExpunge))",
         "notify set " + " ".join(["(personal NONE)"] * 102),
     ],
 )
@@ -104,13 +105,24 @@ def test_subtree_one() -> None:
     assert [name for name in names if found.covers(name, GIVEN)] == ["Lists", "Lists/a"]
 
 
-def test_the_first_group_counts_but_selected_goes_before() -> None:
+def test_groups_add_up_but_selected_stands_alone() -> None:
     line = (
         "notify set (mailboxes a NONE) (personal (MessageNew MessageExpunge))"
         " (selected (MessageNew MessageExpunge FlagChange))"
     )
     interest = Interest(parsed(line).groups)
-    assert not interest.of("a", GIVEN).events  # type: ignore[union-attr]
-    assert interest.of("b", GIVEN).events == {NEW, GONE}  # type: ignore[union-attr]
-    assert interest.selected("a", GIVEN).events == {NEW, GONE, FLAGS}  # type: ignore[union-attr]
-    assert Interest(()).selected("a", GIVEN) is None
+    assert interest.of("a", GIVEN) == frozenset()
+    assert interest.of("b", GIVEN) == {NEW, GONE}
+    assert interest.selected().events == {NEW, GONE, FLAGS}  # type: ignore[union-attr]
+    assert Interest(()).selected() is None
+    assert Interest(parsed("notify set (personal (MailboxName))").groups).selected() is None
+
+
+def test_several_groups_for_one_mailbox() -> None:
+    """The example of RFC 5465 §6."""
+    line = (
+        "notify set (mailboxes INBOX (Messagenew messageExpunge)) (personal (SubscriptionChange))"
+    )
+    interest = Interest(parsed(line).groups)
+    assert interest.of("INBOX", GIVEN) == {NEW, GONE, Event.SUBSCRIPTION_CHANGE}
+    assert interest.of("Sent", GIVEN) == {Event.SUBSCRIPTION_CHANGE}

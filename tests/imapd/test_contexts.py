@@ -120,3 +120,45 @@ def test_sequence_numbers_in_the_program_mean_what_they_meant(client: Client, si
 def test_a_keyword_that_comes_later_is_noticed(client: Client) -> None:
     client.ok("uid search return (update) keyword later")
     assert about(client.ok("store 2 +flags (later)")) == ["UID ADDTO (0 2)"]
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_new_messages_among_the_results_come_with_what_was_asked_for(
+    client: Client, site: Site, space: str
+) -> None:
+    """RFC 5465 §7"""
+    client.ok(f"search return (count update{space}(uid rfc822.size)) unseen")
+    client.ok("uid sort return (update) (arrival) utf-8 all")
+    site.add(message(5), flags=Flag.SEEN)
+    site.add(message(6))
+    lines = client.ok("noop")
+    fetched = [line for line in lines if "RFC822.SIZE" in line]
+    assert fetched == [f"* 6 FETCH (UID 6 RFC822.SIZE {len(message(6))})"]
+    at = lines.index(fetched[0])
+    assert lines.index("* 6 EXISTS") < at
+    assert all(lines.index(line) > at for line in lines if "ESEARCH" in line)
+    assert about(lines) == ["ADDTO (0 6)", "UID ADDTO (5 5 6 6)"]
+    # Not what becomes a result by its flags, nor what the client put there itself.
+    lines = client.ok("store 5 -flags (\\Seen)")
+    assert about(lines) == ["ADDTO (0 5)"]
+    assert not any("RFC822.SIZE" in line for line in lines)
+    client.append("inbox", message(7))
+    lines = client.ok("noop")
+    assert not any("RFC822.SIZE" in line for line in lines)
+
+
+def test_attributes_of_update_and_of_notify(client: Client, site: Site) -> None:
+    client.ok("uid search return (update (uid body[header.fields (subject)])) unseen")
+    client.ok("notify set (selected (messagenew (uid flags) messageexpunge))")
+    site.add(message(5))
+    lines = [client.line() for _ in range(5)]
+    assert lines[0] == "* 5 EXISTS"
+    assert "BODY[HEADER.FIELDS (subject)]" in lines[2]
+    assert about(lines) == ["UID ADDTO (0 5)"]
+    assert lines[4] == "* 5 FETCH (UID 5 FLAGS (\\Recent))"
+    assert client.ok("search seen") == ["* SEARCH"]
+
+
+@pytest.mark.parametrize("option", ["update ()", "update (frob)", "update(uid) (uid)", "all (uid)"])
+def test_malformed_attributes_of_update(client: Client, option: str) -> None:
+    client.bad(f"search return ({option}) unseen")

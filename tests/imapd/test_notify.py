@@ -26,12 +26,72 @@ def status(client: Client) -> list[str]:
 def test_present_state_is_told_once(site: Site) -> None:
     site.add(message(1), mailbox="Sent")
     client = site.login("inbox")
-    lines = client.ok(f"notify set status (mailboxes (inbox Sent) ({MESSAGES}))")
+    lines = client.ok("notify set status (mailboxes (inbox Sent) (messagenew messageexpunge))")
     # RFC 5465 §3.1: not of the selected mailbox
     assert [re.sub(r"UIDVALIDITY \d+", "UIDVALIDITY n", line) for line in lines] == [
         "* STATUS Sent (MESSAGES 1 UIDNEXT 2 UIDVALIDITY n UNSEEN 1)"
     ]
     assert client.ok(f"notify set (mailboxes Sent ({MESSAGES}))") == []
+
+
+def test_present_state_for_flags_has_the_modseq(site: Site) -> None:
+    """RFC 5465 §3.1: also when the client has not enabled CONDSTORE."""
+    client = site.login("inbox")
+    (line,) = client.ok(f"notify set status (mailboxes Sent ({MESSAGES}))")
+    assert re.fullmatch(r"\* STATUS Sent \(.*UIDVALIDITY \d+ UNSEEN 0 HIGHESTMODSEQ \d+\)", line)
+
+
+def test_what_has_come_together_is_told_with_the_new_wishes(site: Site) -> None:
+    """RFC 5465 §3.1: NOTIFY SET implies a NOOP, whatever is asked for."""
+    client, other = site.login("inbox", enable="imap4rev2"), site.login("inbox")
+    other.append("inbox", message(1))
+    assert client.ok(f"notify set (mailboxes Sent ({MESSAGES}))") == [
+        "* 1 EXISTS",
+        "* 1 FETCH (UID 1 FLAGS ())",
+    ]
+    client.ok(f"notify set (mailboxes (inbox Sent) ({MESSAGES}))")
+    other.append("inbox", message(2))
+    # The selected mailbox is no other one, whatever its name.
+    assert client.ok("noop") == []
+
+
+def test_own_new_messages_are_not_shown(site: Site) -> None:
+    client, other = site.login("inbox", enable="imap4rev2"), site.login("inbox")
+    client.ok("notify set (selected (messagenew (uid rfc822.size) messageexpunge))")
+    client.send(f"a append inbox {{{len(message(1))}+}}\r\n")
+    client.send(message(1) + b"\r\n")
+    lines = [client.line(), client.line()]
+    assert lines[0] == "* 1 EXISTS"
+    assert lines[1].startswith("a OK [APPENDUID ")
+    other.append("inbox", message(2))
+    assert client.line() == "* 2 EXISTS"
+    assert client.line() == f"* 2 FETCH (UID 2 RFC822.SIZE {len(message(2))})"
+
+
+def test_several_groups_for_one_mailbox(site: Site) -> None:
+    client, other = site.login(), site.login()
+    client.ok(f"notify set (mailboxes Sent ({MESSAGES})) (personal (subscriptionchange))")
+    site.add(message(1), mailbox="Sent")
+    assert told(client) == "* STATUS Sent (MESSAGES 1 UIDNEXT 2 UNSEEN 1)"
+    other.ok("unsubscribe Sent")
+    assert client.line() == '* LIST (\\HasNoChildren \\Sent) "/" Sent'
+
+
+def test_parents_and_children_of_mailboxes(site: Site) -> None:
+    """RFC 5465 §5.4"""
+    client, other = site.login(), site.login()
+    client.ok("notify set (mailboxes a (mailboxname)) (subtree b (mailboxname))")
+    other.ok("create a")
+    assert client.line() == '* LIST (\\HasNoChildren \\Subscribed) "/" a'
+    other.ok("create a/x")
+    assert client.line() == '* LIST (\\HasChildren \\Subscribed) "/" a'
+    other.ok("create a/x/y")
+    other.ok("rename a b")
+    assert client.line() == '* LIST (\\HasChildren \\Subscribed) "/" b ("OLDNAME" (a))'
+    other.ok("delete b/x/y")
+    # Nothing of the children that were renamed along.
+    assert client.line() == '* LIST (\\NonExistent \\Subscribed) "/" b/x/y'
+    assert client.line() == '* LIST (\\HasNoChildren \\Subscribed) "/" b/x'
 
 
 def test_other_mailboxes_between_commands(site: Site) -> None:

@@ -67,6 +67,9 @@ def _group(cursor: Cursor, unsupported: list[str]) -> EventGroup:
     # RFC 5465 §6.1: only message events make sense for the selected mailbox.
     if mailboxes.scope in OF_SELECTION and not events <= MESSAGE_EVENTS:
         cursor.fail("the selected mailbox has message events only")
+    # RFC 5465 §8: what to tell of new messages is for the selected mailbox only.
+    if fetch and mailboxes.scope not in OF_SELECTION:
+        cursor.fail("attributes are for the selected mailbox only")
     return EventGroup(mailboxes, frozenset(events), fetch)
 
 

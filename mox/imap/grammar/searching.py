@@ -6,8 +6,11 @@ RFC 9051 §9, RFC 4731, RFC 5256 §5, RFC 5267 §5, RFC 7377 §4, RFC 9394 §4.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
+from mox.imap.fetchatt import FetchAttribute
 from mox.imap.grammar.cursor import Cursor
+from mox.imap.grammar.fetch_att import fetch_attributes
 from mox.imap.grammar.mailboxfilter import mailbox_filter
 from mox.imap.grammar.search_key import named_charset, search_keys, search_program
 from mox.imap.mailboxfilter import MailboxFilter, Scope
@@ -36,32 +39,39 @@ _MAX_TAGS = 100
 # RFC 9394 §4: partial-range = nz-number ":" nz-number / "-" nz-number ":" "-" nz-number
 _WINDOW = re.compile(rb"(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})(?![0-9])")
 
-_Returns = tuple[frozenset[SearchReturn] | None, Window | None]
+
+@dataclass(slots=True)
+class _Returns:
+    """The result options: None for no RETURN; PARTIAL's window; what UPDATE tells of messages."""
+
+    options: frozenset[SearchReturn] | None = None
+    window: Window | None = None
+    fetch: tuple[FetchAttribute, ...] = ()
 
 
 def search(cursor: Cursor, tag: str, *, uid: bool = False) -> Search:
     cursor.space()
-    returns, window = _returns(cursor)
+    returns = _returns(cursor)
     charset, key = search_program(cursor)
-    _check(cursor, returns, key)
-    return Search(tag, key, uid, returns, charset, window)
+    _check(cursor, returns.options, key)
+    return Search(tag, key, uid, returns.options, charset, returns.window, returns.fetch)
 
 
 # RFC 5256 §5: sort = ["UID" SP] "SORT" SP sort-criteria SP search-criteria
 # RFC 5267 §5: extended-sort has the return options before the criteria
 def sort(cursor: Cursor, tag: str, *, uid: bool = False) -> Sort:
     cursor.space()
-    returns, window = _returns(cursor)
+    returns = _returns(cursor)
     criteria = cursor.parenthesised(lambda: _criterion(cursor))
     if len(criteria) > _MAX_CRITERIA:
         cursor.fail("too many sort criteria")
     cursor.space()
     key = _search_criteria(cursor)
-    _check(cursor, returns, key)
+    _check(cursor, returns.options, key)
     if any(each.by is SortBy.RELEVANCY for each in criteria) and not is_fuzzy(key):
         # RFC 6203 §6
         cursor.fail("RELEVANCY needs a FUZZY key")
-    return Sort(tag, key, tuple(criteria), uid, returns, window)
+    return Sort(tag, key, tuple(criteria), uid, returns.options, returns.window, returns.fetch)
 
 
 def _criterion(cursor: Cursor) -> Criterion:
@@ -101,11 +111,12 @@ def esearch(cursor: Cursor, tag: str) -> MultiSearch:
         cursor.at += 3
         sources = _sources(cursor)
         cursor.space()
-    returns, window = _returns(cursor)
+    returns = _returns(cursor)
     _, key = search_program(cursor)
-    _check(cursor, returns, key)
+    _check(cursor, returns.options, key)
     # RFC 7377 §2.1: without result options ALL is implied.
-    return MultiSearch(tag, key, sources, returns or frozenset({SearchReturn.ALL}), window)
+    options = returns.options or frozenset({SearchReturn.ALL})
+    return MultiSearch(tag, key, sources, options, returns.window, returns.fetch)
 
 
 def _sources(cursor: Cursor) -> tuple[MailboxFilter, ...]:
@@ -132,10 +143,11 @@ def cancelupdate(cursor: Cursor, tag: str) -> CancelUpdate:
 def _returns(cursor: Cursor) -> _Returns:
     """Read RETURN (…) and the space after it, if it is there."""
     if cursor.text[cursor.at : cursor.at + 8].upper() != b"RETURN (":
-        return None, None
+        return _Returns()
     cursor.at += 7
     options: list[SearchReturn] = []
     windows: list[Window] = []
+    attributes: list[FetchAttribute] = []
 
     def option() -> None:
         found = _RETURNS.get(cursor.word("a result option"))
@@ -145,6 +157,8 @@ def _returns(cursor: Cursor) -> _Returns:
         if found is SearchReturn.PARTIAL:
             cursor.space()
             windows.append(read_window(cursor))
+        elif found is SearchReturn.UPDATE:
+            attributes.extend(_update_attributes(cursor))
 
     cursor.parenthesised(option, empty=True)
     cursor.space()
@@ -152,7 +166,22 @@ def _returns(cursor: Cursor) -> _Returns:
     if len(windows) + (SearchReturn.ALL in options) > 1:
         cursor.fail("ALL and PARTIAL exclude each other")
     # RFC 4731 §3.1: RETURN () is the same as RETURN (ALL).
-    return frozenset(options or [SearchReturn.ALL]), windows[0] if windows else None
+    return _Returns(
+        frozenset(options or [SearchReturn.ALL]),
+        windows[0] if windows else None,
+        tuple(attributes),
+    )
+
+
+# RFC 5465 §8: modifier-update = "UPDATE" ["(" fetch-att *(SP fetch-att) ")"]; its example has a
+# space before them.
+def _update_attributes(cursor: Cursor) -> tuple[FetchAttribute, ...]:
+    start = cursor.at
+    cursor.maybe(b" ")
+    if cursor.peek() == b"(":
+        return fetch_attributes(cursor)
+    cursor.at = start
+    return ()
 
 
 def read_window(cursor: Cursor) -> Window:
