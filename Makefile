@@ -68,7 +68,7 @@ fuzz: $(STAMP)
 	fi
 	MOX_FUZZ=1 $(BIN)/pytest -m "not e2e" --timeout 7200 $(ARGS)
 
-bench: $(STAMP)
+bench: $(STAMP) tools
 	$(BIN)/python -m tests.bench $(ARGS)
 
 check: lint unit

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.bench import bigmailbox, checked, junk, scenarios, signatures, webhooks
+from tests.bench import bigmailbox, checked, junk, scenarios, signatures, submission, webhooks
 from tests.support.server import Server
 
 
@@ -29,6 +29,7 @@ def main() -> None:
         checked.shares(args.quick)
         checked.questions(directory / "questions", args.quick)
         checked.rates(directory / "checked", args.quick)
+        submission.measure(directory / "submission", args.quick)
         webhooks.measure(directory / "webhooks", args.quick)
         scenarios.startup(server)
         scenarios.smtp_in(server, args.quick)
