@@ -1,6 +1,6 @@
 """URLs of messages and their parts on this server, as CATENATE names them.
 
-RFC 5092 §5 and §7 (absolute paths), RFC 5550 §3.1 (PARTIAL in them). URLs that name a server or
+RFC 5092 §5 and §7 (paths), RFC 5550 §3.1 (PARTIAL in them). URLs that name a server or
 need an authorization (URLAUTH) are refused.
 
 >>> parse("/INBOX;UIDVALIDITY=385759045/;UID=20/;SECTION=1.2/;PARTIAL=0.1024").uid
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from mox.errors import MoxError
 from mox.imap.fetchatt import BodySection, Partial, Section
@@ -31,6 +31,9 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 
+# RFC 3986 §3.1
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
 
 class UrlError(MoxError):
     """The URL does not name a message or part here; the text says why."""
@@ -47,10 +50,16 @@ class MessageUrl:
     partial: Partial | None = None
 
 
-def parse(url: str) -> MessageUrl:
-    """Take a URL apart. Raises UrlError."""
+def parse(url: str, selected: str = "") -> MessageUrl:
+    """Take a URL apart; it may be relative to the `selected` mailbox. Raises UrlError."""
     if len(url) > MAX_URL:
         raise UrlError("URL is too long")
+    if _SCHEME.match(url):
+        raise UrlError("URL with a scheme is not the path of a message")
+    if not url.startswith("/"):
+        # RFC 4469 §3: the base ends in the mailbox's name, so this begins beside it.
+        parent, slash, _ = selected.rpartition("/")
+        url = "/" + quote(parent + slash) + url
     match = _URL.fullmatch(url)
     if match is None:
         raise UrlError("URL is not the path of a message")

@@ -156,7 +156,8 @@ class Incoming:
 
     def _read(self, url: str) -> bytes:
         """The octets that a URL stands for. Raises UrlError, MessageGone."""
-        wanted = parse(url)
+        view = self.session.view
+        wanted = parse(url, "" if view is None else view.name)
         mailbox = self._account.mailbox(wanted.mailbox)
         if mailbox is None:
             raise UrlError("no such mailbox")

@@ -42,7 +42,9 @@ from mox.imap.url import MessageUrl, UrlError, parse
         ),
         ("/a/;UID=1/;PARTIAL=10", MessageUrl("a", 1, partial=(10, MAX_NUMBER64))),
         ("imap://other.example/a/;UID=1", None),
-        ("a/;UID=1", None),
+        ("a/;UID=1", MessageUrl("a", 1)),
+        ("imap:/a/;UID=1", None),
+        (";UID=1", None),
         ("//a/;UID=1", None),
         ("/a", None),
         ("/a/;UID=0", None),
@@ -63,6 +65,20 @@ def test_urls(url: str, expected: MessageUrl | None) -> None:
             parse(url)
     else:
         assert parse(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "selected", "mailbox"),
+    [
+        # RFC 4469 §3: the base is the selected mailbox.
+        ("Drafts/;UID=1", "INBOX", "Drafts"),
+        ("Drafts;UIDVALIDITY=5/;UID=1/;SECTION=1", "Lists/é;x/mox", "Lists/é;x/Drafts"),
+        ("a/b/;UID=1", "Lists/mox", "Lists/a/b"),
+        ("/a/;UID=1", "Lists/mox", "a"),
+    ],
+)
+def test_relative_urls(url: str, selected: str, mailbox: str) -> None:
+    assert parse(url, selected).mailbox == mailbox
 
 
 @given(st.text(alphabet="/;=%&.aAUIDSECTIONPARTIAL0123456789[]() \0é", max_size=60))

@@ -147,6 +147,21 @@ def test_a_part_of_a_part(site: Site) -> None:
     assert line.endswith("{3}\r\n234)")
 
 
+def test_urls_relative_to_the_selected_mailbox(site: Site) -> None:
+    site.add(message(1, "the text"))
+    client = site.login()
+    client.ok("create Lists/a")
+    client.ok("select inbox")
+    client.ok("copy 1 Lists/a")
+    client.ok('append Lists/a catenate (url "Lists/a/;UID=1")')
+    client.ok("create Lists/b")
+    client.ok("select Lists/b")
+    client.ok('append inbox catenate (url "a/;UID=2/;SECTION=TEXT")')
+    client.ok("select inbox")
+    (line,) = client.ok("fetch 2 body.peek[]")
+    assert line.endswith("the text\r\n)")
+
+
 def test_line_ends_across_parts(site: Site) -> None:
     client = site.login("inbox")
     client.send(
