@@ -78,7 +78,9 @@ def reason(decision: Decision, *, smtputf8: bool = False) -> bytes:
     field = FoldedField("X-Mox-Reason").add(f"{decision.reason};")
     for detail in decision.details:
         field.newline()
-        words = [_shown(word, smtputf8=smtputf8) for word in detail.split()]
+        words = detail.split()
+        if len(detail) > _MAX_WORD or not (smtputf8 or detail.isascii()):
+            words = [_shown(word, smtputf8=smtputf8) for word in words]
         field.add(*words[:-1], f"{words[-1]};" if words else ";")
     return bytes(field)
 

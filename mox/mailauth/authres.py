@@ -179,8 +179,9 @@ class _Form:
         """RFC 2045 §5.1: a token as it is, all else as a quoted string."""
         if _TOKEN.fullmatch(text):
             return text
-        safe = "".join([c if self._may_stand(c) else "?" for c in text])
-        return '"' + safe.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        if not (text.isprintable() and (self._smtputf8 or text.isascii())):
+            text = "".join([c if self._may_stand(c) else "?" for c in text])
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
     def _may_stand(self, character: str) -> bool:
         return character.isprintable() and (self._smtputf8 or character.isascii())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mox.address import Address, AddressError, normalize_localpart, parse_domain
 from mox.message.charsets import guess
@@ -32,6 +33,8 @@ _TOKEN_PATTERN = re.compile(
     re.DOTALL,
 )
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+# Octets of a value that is kept with what was read of it.
+_SHORT = 256
 _COMMENT_END = re.compile(rb"[()\\]")
 
 
@@ -108,7 +111,18 @@ def render_addresses(value: bytes, limits: Limits = LIMITS) -> bytes:
 
 def raw_addresses(value: bytes, limits: Limits = LIMITS) -> list[RawAddress]:
     """Read an unfolded value. Quoting is removed, encoded words and 8-bit text are kept."""
-    value = value[: limits.field_octets]
+    if limits is LIMITS and len(value) <= _SHORT:
+        return list(_short(value))
+    return _read(value[: limits.field_octets], limits)
+
+
+# Of one message the same field is asked for by several who do not know of each other.
+@lru_cache(maxsize=256)
+def _short(value: bytes) -> tuple[RawAddress, ...]:
+    return tuple(_read(value, LIMITS))
+
+
+def _read(value: bytes, limits: Limits) -> list[RawAddress]:
     found: list[RawAddress] = []
     pos = 0
     while pos < len(value):

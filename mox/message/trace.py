@@ -37,6 +37,17 @@ class FoldedField:
 
     def add(self, *tokens: str, separator: str = " ") -> FoldedField:
         """Add tokens, each after the separator (which is dropped at the start of a line)."""
+        if not tokens:
+            return self
+        text = separator.join(tokens)
+        if not self._at_line_start:
+            text = separator + text
+        # Mostly all of them fit on the line.
+        if self._column + len(text) <= _MAX_COLUMN and text.isprintable() and all(tokens):
+            self._pieces.append(text)
+            self._column += len(text)
+            self._at_line_start = False
+            return self
         pieces, column, at_line_start = self._pieces, self._column, self._at_line_start
         gap = len(separator)
         for token in tokens:

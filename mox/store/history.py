@@ -56,10 +56,10 @@ class History:
             return []
         full_kind = kind | VALIDATED if validated else int(kind)
         prefix = PREFIX.pack(self._account_id, self._mailbox_id, full_kind, digest(name))
-        last = _countdown(since)
         found: list[Verdict] = []
         with self._dbs.env.begin() as txn, txn.cursor(db=self._dbs.history) as cursor:
-            ok = cursor.set_range(prefix)
+            ok = cursor.set_range(prefix) and cursor.key().startswith(prefix)
+            last = _countdown(since) if ok else b""
             while ok and len(found) < most:
                 key = bytes(cursor.key())
                 if not key.startswith(prefix) or key[_TIME_AT:_UID_AT] > last:

@@ -123,6 +123,20 @@ def test_folding_keeps_tokens_whole(tokens: list[str]) -> None:
         assert len(line) <= 76 or line.strip().count(" ") == 0
 
 
+@given(TOKENS, st.integers(0, 30), st.sampled_from((" ", "", ";")))
+def test_what_is_added_together_and_apart_is_the_same(
+    tokens: list[str], at: int, separator: str
+) -> None:
+    together, apart = FoldedField("X"), FoldedField("X")
+    for part in (tokens[:at], tokens[at:]):
+        together.newline()
+        together.add(*part, separator=separator)
+        apart.newline()
+        for token in part:
+            apart.add(token, separator=separator)
+    assert bytes(together) == bytes(apart)
+
+
 def test_other_trace_fields() -> None:
     assert return_path(NULL_PATH) == b"Return-Path: <>\r\n"
     path = Path("ü", parse_domain("ü.example"))
