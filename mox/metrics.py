@@ -16,9 +16,11 @@ import shutil
 import tempfile
 from typing import Final, Literal
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from mox.metricvalues import SharedValue
 
 GaugeMode = Literal["all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum"]
 
@@ -31,6 +33,9 @@ CLIENT_BUCKETS: Final = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30)
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+if DIRECTORY_VARIABLE in os.environ:
+    values.ValueClass = SharedValue
 
 
 # Files that a process writes in multiprocess mode, by the kinds of metrics declared, and what is

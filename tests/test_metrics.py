@@ -48,6 +48,42 @@ def test_counters_of_ended_processes_stay_and_gauges_go(tmp_path: Path) -> None:
     assert "total 7.0" in lines
 
 
+_THREADS = """
+import os, sys, threading
+from mox import metrics
+sys.setswitchinterval(1e-6)
+counter = metrics.counter("mox_test_total", "Test.", ("kind",))
+first = counter.labels("first")
+def count():
+    for number in range(3000):
+        first.inc()
+        counter.labels(f"{number} {'x' * 50}").inc(2)
+threads = [threading.Thread(target=count) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+before = first._value.get()
+if os.fork() == 0:
+    first.inc(5)
+    os._exit(0 if first._value.get() == 5 else 1)
+_, status = os.wait()
+first.inc()
+print(before, status, first._value.get(), metrics.total("mox_test_total"))
+"""
+
+
+def test_no_count_of_threads_and_forks_is_lost_while_the_file_grows(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", _THREADS],
+        env={**os.environ, metrics.DIRECTORY_VARIABLE: str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.split() == ["12000.0", "0", "12001.0", str(12006.0 + 24000.0)]
+
+
 def test_a_single_process_shows_its_own() -> None:
     before = metrics.exposition()
     metrics.count_log_line("warn")
