@@ -8,7 +8,16 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.bench import bigmailbox, checked, junk, scenarios, signatures, submission, webhooks
+from tests.bench import (
+    bigmailbox,
+    checked,
+    junk,
+    scenarios,
+    signatures,
+    submission,
+    webapi,
+    webhooks,
+)
 from tests.support.server import Server
 
 
@@ -30,6 +39,7 @@ def main() -> None:
         checked.questions(directory / "questions", args.quick)
         checked.rates(directory / "checked", args.quick)
         submission.measure(directory / "submission", args.quick)
+        webapi.measure(directory / "webapi", args.quick)
         webhooks.measure(directory / "webhooks", args.quick)
         scenarios.startup(server)
         scenarios.smtp_in(server, args.quick)
