@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ from mox.sasl.verifiers import CramMD5Verifier, ScramHash, ScramVerifier
 from mox.serving.passwords import Busy, Passwords
 
 if TYPE_CHECKING:
+    from prometheus_client import Counter
+
     from mox.serving.context import Context
     from mox.store.credentials import Credentials
 
@@ -255,7 +258,12 @@ class LoginSession:
 
 def count_success(kind: str, variant: str) -> None:
     """Count a login that need not be looked at again."""
-    _ATTEMPTS.labels(kind, variant, "ok").inc()
+    _successes(kind, variant).inc()
+
+
+@cache
+def _successes(kind: str, variant: str) -> Counter:
+    return _ATTEMPTS.labels(kind, variant, "ok")
 
 
 class Exchange:

@@ -178,8 +178,13 @@ class _Exchanges:
 
     def _discard_body(self) -> bool:
         """Read what the application has left of the body; false: it is too much."""
+        parser = self._parser
         try:
-            return self._parser.finish_body(max_bytes=_MAX_UNWANTED)
+            if not parser.finish_body(max_bytes=_MAX_UNWANTED):
+                return False
+            # It would look for more of this request's body before the next one.
+            parser.mesg = None
+            return True
         except ParseException as e:
             _log.debug("body is malformed", err=e, cid=self._conn.cid)
             return False

@@ -35,11 +35,12 @@ class Patience:
 class Wire:
     """What the parser reads from and the response writes to."""
 
-    __slots__ = ("_conn", "_deadline", "_head_left", "_in_body", "_patience")
+    __slots__ = ("_ahead", "_conn", "_deadline", "_head_left", "_in_body", "_patience")
 
     def __init__(self, conn: Connection, patience: Patience) -> None:
         self._conn = conn
         self._patience = patience
+        self._ahead = b""  # received, and not asked for yet
         self.expect_head()
 
     def expect_head(self) -> None:
@@ -55,8 +56,10 @@ class Wire:
 
     def is_silent(self, timeout_s: float) -> bool:
         """Wait for the next request for this long; false: something is there, or the end."""
+        if self._ahead:
+            return False
         try:
-            self._conn.unread(self._conn.recv(timeout_s, idle=True))
+            self._ahead = self._conn.recv(timeout_s, idle=True)
         except ConnectionTimeout:
             return True
         return False
@@ -69,10 +72,11 @@ class Wire:
         conn = self._conn
         if not self._in_body and self._head_left <= 0:
             raise LimitRequestHeaders("request head is too long")
-        now = conn.clock()
-        data = conn.recv(max(self._deadline - now, 0.0))
+        data, self._ahead = self._ahead, b""
+        if not data:
+            data = conn.recv(max(self._deadline - conn.clock(), 0.0))
         if len(data) > size:
-            conn.unread(data[size:])
+            self._ahead = data[size:]
             data = data[:size]
         if not self._in_body:
             self._head_left -= len(data)
