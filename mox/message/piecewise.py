@@ -7,19 +7,29 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Iterator
-from mmap import mmap
-from typing import Final
+from typing import Final, Protocol
 
 from mox.message.fields import to_wire
 from mox.message.parts import Part
 from mox.message.transfer import decode_transfer
 from mox.message.words import NOT_BASE64, decode_base64
 
+
+class Octets(Protocol):
+    """Octets wherever they are: bytes, a map of a file, a file that is read when asked."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, where: slice, /) -> bytes: ...
+
+    def find(self, octet: bytes, start: int, end: int, /) -> int: ...
+
+
 _PIECE_OCTETS: Final = 1 << 16
 _NOT_DIGITS: Final = NOT_BASE64 + b"="
 
 
-def decoded_pieces(data: bytes | mmap, part: Part, *, wire: bool) -> Iterator[bytes]:
+def decoded_pieces(data: Octets, part: Part, *, wire: bool) -> Iterator[bytes]:
     """Yield the content of a part. A multipart, and an unknown encoding, come as they are."""
     start, end = part.body_start, part.end
     encoding = "" if part.children or part.message is not None else part.encoding
@@ -30,12 +40,12 @@ def decoded_pieces(data: bytes | mmap, part: Part, *, wire: bool) -> Iterator[by
     return _plain(data, start, end, wire=wire)
 
 
-def whole_pieces(data: bytes | mmap, *, wire: bool) -> Iterator[bytes]:
+def whole_pieces(data: Octets, *, wire: bool) -> Iterator[bytes]:
     """Yield a whole message in wire form."""
     return _plain(data, 0, len(data), wire=wire)
 
 
-def decoded_size(data: bytes | mmap, part: Part, *, wire: bool) -> int:
+def decoded_size(data: Octets, part: Part, *, wire: bool) -> int:
     """Return how many octets the content of a leaf part has, without decoding base64."""
     if part.encoding == "BASE64":
         return _base64_size(data, part)
@@ -49,12 +59,12 @@ def _spans(start: int, end: int) -> Iterator[tuple[int, int]]:
         yield at, min(at + _PIECE_OCTETS, end)
 
 
-def _plain(data: bytes | mmap, start: int, end: int, *, wire: bool) -> Iterator[bytes]:
+def _plain(data: Octets, start: int, end: int, *, wire: bool) -> Iterator[bytes]:
     for at, stop in _spans(start, end):
         yield data[at:stop] if wire else to_wire(data[at:stop])
 
 
-def _lines(data: bytes | mmap, start: int, end: int, *, wire: bool) -> Iterator[bytes]:
+def _lines(data: Octets, start: int, end: int, *, wire: bool) -> Iterator[bytes]:
     """Yield pieces that end with a line: none of them splits what an encoding holds together."""
     while start < end:
         stop = end
@@ -64,7 +74,7 @@ def _lines(data: bytes | mmap, start: int, end: int, *, wire: bool) -> Iterator[
         start = stop
 
 
-def _base64(data: bytes | mmap, start: int, end: int) -> Iterator[bytes]:
+def _base64(data: Octets, start: int, end: int) -> Iterator[bytes]:
     rest = b""
     for at, stop in _spans(start, end):
         # Padding in the middle: several encodings one after the other.
@@ -77,7 +87,7 @@ def _base64(data: bytes | mmap, start: int, end: int) -> Iterator[bytes]:
     yield decode_base64(rest)
 
 
-def _base64_size(data: bytes | mmap, part: Part) -> int:
+def _base64_size(data: Octets, part: Part) -> int:
     digits = 0
     for at, stop in _spans(part.body_start, part.end):
         piece = data[at:stop]

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import gevent
 
@@ -208,6 +208,19 @@ class Account:
                 break
         self.mend(mailbox_id)
         raise MessageGone(uid)
+
+    def open_file(self, mailbox_id: MailboxId, uid: int) -> IO[bytes] | None:
+        """The file of a message, for who reads a large one bit by bit, to be closed by them.
+
+        None when it is not where the index has it: read() finds it.
+        """
+        path, directory = self._reader.path(mailbox_id, uid), self.present_directory(mailbox_id)
+        if path is None or directory is None:
+            return None
+        try:
+            return open(f"{directory}/{path}", "rb", buffering=0)
+        except FileNotFoundError:
+            return None
 
     def read_many(
         self, mailbox_id: MailboxId, messages: Sequence[MessageTuple], *, head: bool = False

@@ -19,7 +19,7 @@ from mox.message.limits import LIMITS
 from mox.message.mailboxes import Mailbox, mailboxes
 from mox.message.params import MESSAGE_RFC822, TEXT_PLAIN
 from mox.message.parts import Part
-from mox.message.piecewise import decoded_pieces, decoded_size
+from mox.message.piecewise import Octets, decoded_pieces, decoded_size
 from mox.message.scan import FieldMap, scan_fields
 from mox.message.transfer import part_text
 from mox.message.words import decode_header
@@ -91,7 +91,7 @@ def part_at(root: Part, path: Sequence[int]) -> Part:
     return part
 
 
-def part_content(data: bytes | mmap, part: Part, *, wire: bool) -> Iterator[bytes]:
+def part_content(data: Octets, part: Part, *, wire: bool) -> Iterator[bytes]:
     """Yield the content of a part with its transfer encoding undone; text keeps its charset."""
     return decoded_pieces(data, part, wire=wire)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -18,9 +18,11 @@ from mox.store.errors import MessageGone
 from mox.store.model import FLAG_MASK, M_FLAGS, M_KEYWORDS, M_SIZE, M_UID, FlagOp
 from mox.store.origin import Origin
 from mox.store.places import Place
+from mox.store.records import FILE_IS_WIRE
 from mox.web.webapi.call import Octets
 from mox.web.webapi.errors import CallError
 from mox.web.webapi.flagging import parse_flags, shown_flags
+from mox.web.webapi.onfile import FileOctets, closing
 from mox.web.webapi.sizes import check_flags
 from mox.webapi import types
 from mox.webapi.naming import mailbox_name
@@ -28,6 +30,7 @@ from mox.webapi.reading import NoSuchPart, part_at, part_content, show
 from mox.webapi.types import ErrorCode
 
 if TYPE_CHECKING:
+    from mox.message import Part
     from mox.store.model import Mailbox, StoredMessage
     from mox.web.webapi.call import Call
 
@@ -35,6 +38,7 @@ T = TypeVar("T")
 
 _GONE: Final = "message was removed"
 _LONG_OCTETS: Final = 256 << 10
+_RAW_TYPE: Final = "text/plain"
 
 
 # ---- looking
@@ -49,24 +53,49 @@ def get(call: Call, request: types.MessageGetRequest) -> types.MessageGetResult:
 
 
 def raw_get(call: Call, request: types.MessageRawGetRequest) -> Octets:
-    stored = _read(call, _look_up(call, request.msg_id))
-    return Octets("text/plain", whole_pieces(stored.data, wire=stored.wire))
+    place = _look_up(call, request.msg_id)
+    wire = bool(place.message[M_FLAGS] & FILE_IS_WIRE)
+    if place.message[M_SIZE] > _LONG_OCTETS:
+        file = call.account.open_file(place.mailbox_id, place.message[M_UID])
+        if file is not None:
+            pieces = whole_pieces(FileOctets(file, call.store.pool), wire=wire)
+            return Octets(_RAW_TYPE, closing(file, pieces))
+    stored = _read(call, place)
+    return Octets(_RAW_TYPE, whole_pieces(stored.data, wire=stored.wire))
 
 
 def part_get(call: Call, request: types.MessagePartGetRequest) -> Octets:
-    stored = _read(call, _look_up(call, request.msg_id))
+    place = _look_up(call, request.msg_id)
+    stored = _read(call, place)
     root = _aside(call, stored, partial(parse, stored.data, wire=stored.wire))
     try:
         part = part_at(root, request.part_path)
     except NoSuchPart as e:
         raise CallError(ErrorCode.PART_NOT_FOUND, str(e)) from e
-    pieces = part_content(stored.data, part, wire=stored.wire)
+    pieces = _content(call, place, stored, part)
     head = next(pieces, b"")
-    return Octets(sniff(head), _non_empty(chain((head,), pieces)))
+    return Octets(sniff(head), _non_empty(head, pieces))
 
 
-def _non_empty(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    return (piece for piece in pieces if piece)
+def _content(call: Call, place: Place, stored: StoredMessage, part: Part) -> Iterator[bytes]:
+    """Yield the content of a part; one of a large message from its file, not from memory."""
+    if len(stored.data) > _LONG_OCTETS:
+        file = call.account.open_file(place.mailbox_id, place.message[M_UID])
+        if file is not None:
+            octets = FileOctets(file, call.store.pool)
+            if len(octets) == len(stored.data):
+                return closing(file, part_content(octets, part, wire=stored.wire))
+            file.close()  # another program has just changed it
+    return part_content(stored.data, part, wire=stored.wire)
+
+
+def _non_empty(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from (piece for piece in chain((head,), pieces) if piece)
+    finally:
+        # An iterator that was not used up keeps its file open.
+        if isinstance(pieces, Generator):
+            pieces.close()
 
 
 def _aside(call: Call, stored: StoredMessage, read: Callable[[], T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from mox.message import parse
 from mox.message.piecewise import decoded_pieces
 from tests.support.server import Server, eventually
 from tests.web.webapi.calls import Upload, Webapi, multipart
+from tests.web.webapi.test_messages import Found
 
 pytestmark = pytest.mark.e2e
 
@@ -60,6 +62,32 @@ def test_a_file_of_25_mb_is_never_in_memory(webapi: Webapi, server: Server) -> N
     assert digest.digest() == hashlib.sha256(content).digest()
     id_ = str(answer.json["Submissions"][0]["QueueMsgID"])
     server.run("queue", "drop", "-ids", id_)
+
+
+def test_a_message_of_25_mb_is_read_bit_by_bit(webapi: Webapi, server: Server) -> None:
+    content = os.urandom(LARGE)
+    message = (
+        b"Subject: large to read\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n"
+        b"text\r\n--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n%b"
+        b"--b--\r\n" % base64.encodebytes(content).replace(b"\n", b"\r\n")
+    )
+    server.deliver(message, sender="large@remote.example")
+    found = Found.of(webapi, server, "large to read")
+    workers = server.workers("web")
+    webapi.call("MessageRawGet", {"MsgID": found.id})
+    before = {pid: resident(pid) for pid in workers}
+    for pid in workers:
+        forget_peak(pid)
+    raw = webapi.call("MessageRawGet", {"MsgID": found.id}).body
+    grown = {pid: resident(pid, "VmHWM") - before[pid] for pid in workers}
+    assert max(grown.values()) < FEW, grown
+    assert raw.endswith(message)
+    part = webapi.call("MessagePartGet", {"MsgID": found.id, "PartPath": [1]})
+    assert part.body == content
+    shown = found.get()
+    assert (shown["Message"]["Text"], shown["Meta"]["Size"]) == ("text", len(raw))
+    assert shown["Structure"]["Parts"][1]["DecodedSize"] == LARGE
+    webapi.ok("MessageDelete", {"MsgID": found.id})
 
 
 def test_a_message_over_the_limit_is_refused_while_it_comes(webapi: Webapi) -> None:
