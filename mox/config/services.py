@@ -80,17 +80,18 @@ def enabled_ports(listener: Listener) -> dict[str, tuple[int, str]]:
 
 def check_ports(static: Static, scope: Scope) -> None:
     """Report bad ports, and services that want the same port of the same address."""
-    taken: dict[tuple[str, int], tuple[str, str]] = {}
+    taken: dict[tuple[str, int], tuple[str, str, str]] = {}
     for name, listener in static.listeners.items():
         for service, (port, kind) in enabled_ports(listener).items():
             if not 0 < port < 65536:
                 scope.error("must be a port from 1 to 65535", name, service, "Port")
                 continue
             for ip in listener.ips:
-                other, other_kind = taken.setdefault((ip, port), (f"{name}.{service}", kind))
-                if other == f"{name}.{service}":
+                first, other, its_kind = taken.setdefault((ip, port), (name, service, kind))
+                if (first, other) == (name, service):
                     continue
-                if kind != other_kind or kind not in ("http", "https"):
-                    message = f"port {port} of {ip} is taken by {other}, which serves {other_kind}"
-                    scope.error(message, name, service)
+                # Services of the web share a port of their listener; a port has one listener.
+                if first != name or kind != its_kind or kind not in ("http", "https"):
+                    by = f"{first}.{other}, which serves {its_kind}"
+                    scope.error(f"port {port} of {ip} is taken by {by}", name, service)
                     break

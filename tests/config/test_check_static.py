@@ -220,6 +220,18 @@ def test_services_on_one_port_agree_on_tls(files: Files) -> None:
     ]
 
 
+def test_a_port_is_of_one_listener(files: Files) -> None:
+    web = {"Enabled": "true", "Port": "8080"}
+    files.static.set(at(f"{LISTENER}/WebAPIHTTP"), web)
+    files.static.set(at(f"{LISTENER}/MetricsHTTP"), web)
+    assert files.problems() == []
+    files.static.set(at("Listeners/second"), {"IPs": ["127.0.0.1"], "WebAPIHTTP": web})
+    assert files.problems() == [
+        "Listeners.second.WebAPIHTTP: port 8080 of 127.0.0.1 is taken by local.MetricsHTTP, "
+        "which serves http"
+    ]
+
+
 def test_tls_is_from_one_source(files: Files) -> None:
     files.static.set(at("ACME/le"), ACME)
     files.static.set(at(f"{LISTENER}/TLS"), {"ACME": "le", "KeyCerts": KEY_CERTS})
