@@ -45,9 +45,16 @@ def sorted_messages(
     summaries: list[Summary] = []
     if any(each.by in _TEXTS or each.by is SortBy.DATE for each in criteria):
         summaries = summaries_of(account, mailbox_id, messages, finder.pace)
-    columns = [(_column(each.by, messages, summaries, finder), each.reverse) for each in criteria]
+    columns: list[tuple[Column, bool]] = []
+    for each in criteria:
+        columns.append((_column(each.by, messages, summaries, finder), each.reverse))
+        finder.pace()
     order = ordered(len(messages), columns, finder.pace)
-    return [messages[position] for position in order]
+    del columns, summaries
+    finder.pace()
+    found = [messages[position] for position in order]
+    finder.pace()
+    return found
 
 
 def summaries_of(

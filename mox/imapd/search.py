@@ -21,7 +21,7 @@ from mox.imapd.contexts import check_tag, keep_updated
 from mox.imapd.filters import resolved
 from mox.imapd.finding import Finder
 from mox.imapd.ordering import conversations, sorted_messages
-from mox.imapd.pace import Pace
+from mox.imapd.pace import Pace, release
 from mox.imapd.progress import Progress
 from mox.imapd.selected import account_of, view_of
 from mox.store.model import M_MODSEQ, M_UID
@@ -155,7 +155,9 @@ def _respond(
 ) -> None:
     """Write the answer; `messages` in the order in which they are to be shown."""
     uids = [message[M_UID] for message in messages]
+    finder.pace()
     numbers: Sequence[int] = uids if command.uid else numbers_of(view, uids, finder.pace)
+    finder.pace()
     modseq: int | None = None
     if uses_modseq(command.key):
         modseq = max([message[M_MODSEQ] for message in messages], default=0)
@@ -164,6 +166,7 @@ def _respond(
         relevancy = finder.relevancies(messages)
     if returns is not None and SearchReturn.SAVE in returns:
         view.saved = array("I", saved(returns, uids, command.window))
+    release(messages, finder.pace)
     _write(session, command, returns, numbers, classic, modseq, relevancy)
 
 

@@ -18,14 +18,15 @@ from mox.imapd.selected import account_of, view_of
 from mox.imapd.transfer import expunge_deleted
 from mox.imapd.updates import flags_lines
 from mox.imapd.view import View
-from mox.store.model import M_FLAGS, M_UID, Flag, Mailbox, MailboxId
+from mox.store.model import Flag, FlagColumn, Mailbox, MailboxId
 
 if TYPE_CHECKING:
     from mox.imap import commands, uidbatches
     from mox.imapd.session import Session
     from mox.store.account import Account
 
-_SEEN = int(Flag.SEEN)
+# Tells octets of flags without \\Seen.
+_UNSEEN = bytes(not flags & Flag.SEEN for flags in range(256))
 
 
 def cmd_select(session: Session, command: commands.Select) -> Done:
@@ -62,27 +63,29 @@ def _open(session: Session, account: Account, id_: MailboxId, *, read_only: bool
     recent_from = account.claim_recent(id_) if claim else 0
     modseq = session.feed.advance()
     mailbox = account.mailbox_by_id(id_)
-    if mailbox is None:
+    column = account.flag_column(id_)
+    if mailbox is None or column is None:
         raise no_such_mailbox()
     view = View(id_, mailbox.name, mailbox.uidvalidity, read_only=read_only)
     view.modseq = modseq
-    view.append(account.uids(id_))
+    view.append(column.uids)
+    view.flag_column = column
     view.uidnext = max(view.uidnext, mailbox.uidnext)
     view.keywords = mailbox.keywords
     view.recent_from = recent_from or mailbox.recent_from
     view.recent_claimed = mailbox.recent_from
-    _describe(session, account, view, mailbox)
+    _describe(session, view, mailbox, column)
     view.watch = account.watch_files(id_)
     return view
 
 
-def _describe(session: Session, account: Account, view: View, mailbox: Mailbox) -> None:
+def _describe(session: Session, view: View, mailbox: Mailbox, column: FlagColumn) -> None:
     """RFC 9051 §6.3.2, RFC 3501 §6.3.1: the untagged responses of SELECT."""
     lines = [*flags_lines(view), responses.exists(view.exists)]
     if not session.state.rev2:
         lines.append(responses.recent(view.recent))
         # RFC 9586 §3.2: the code has a sequence number.
-        unseen = 0 if session.state.uidonly else _first_unseen(account, view, mailbox)
+        unseen = 0 if session.state.uidonly else _first_unseen(column)
         if unseen:
             lines.append(responses.untagged("OK", "first unseen", codes.unseen(unseen)))
     lines.append(responses.untagged("OK", "uids are valid", codes.uidvalidity(view.uidvalidity)))
@@ -99,14 +102,9 @@ def _describe(session: Session, account: Account, view: View, mailbox: Mailbox) 
         session.write(line)
 
 
-def _first_unseen(account: Account, view: View, mailbox: Mailbox) -> int:
+def _first_unseen(column: FlagColumn) -> int:
     """The sequence number of the first message without \\Seen, 0 when there is none."""
-    if not mailbox.unseen:
-        return 0
-    for message in account.scan(view.mailbox_id):
-        if not message[M_FLAGS] & _SEEN:
-            return view.sequence_of(message[M_UID])
-    return 0
+    return column.flags.translate(_UNSEEN).find(1) + 1
 
 
 def _resynchronise(session: Session, tag: str, known: commands.Qresync) -> None:
