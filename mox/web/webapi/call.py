@@ -37,9 +37,13 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """Who calls, from where, with what besides the request. `idempotency_key` is "" for none."""
+    """Who calls, from where, with what besides the request.
+
+    `config` is the configuration for the whole call. `idempotency_key` is "" for none.
+    """
 
     surroundings: Surroundings
+    config: Config
     login: Login
     http: Request
     idempotency_key: str = ""
@@ -48,10 +52,6 @@ class Call:
     @property
     def log(self) -> logfmt.Logger:
         return self.http.log
-
-    @property
-    def config(self) -> Config:
-        return self.surroundings.ctx.config
 
     @property
     def store(self) -> Store:

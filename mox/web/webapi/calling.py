@@ -136,12 +136,14 @@ class Caller:
 
     def _run(self, method: Method, http: Request, login: Login, environ: WSGIEnvironment) -> Result:
         ctx = self._surroundings.ctx
+        config = ctx.config
         uploads = Uploads(ctx.store)
         try:
-            max_size = ctx.config.static.listeners[http.listener].smtp_max_message_size
+            max_size = config.static.listeners[http.listener].smtp_max_message_size
             raw = read_request(environ, uploads, max_file_octets=max_size)
             call = Call(
                 surroundings=self._surroundings,
+                config=config,
                 login=login,
                 http=http,
                 idempotency_key=_idempotency_key(environ),

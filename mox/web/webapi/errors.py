@@ -6,11 +6,8 @@ from mox.errors import UserError
 from mox.store.errors import ErrorKind, StoreError
 from mox.webapi.types import ErrorCode
 
-_KINDS = {
-    ErrorKind.BAD_NAME: ErrorCode.USER,
-    ErrorKind.LIMIT: ErrorCode.USER,
-    ErrorKind.OVER_QUOTA: ErrorCode.USER,
-}
+# Trouble of the store that passes by itself, or that the administrator has to mend.
+_OURS = frozenset({ErrorKind.DISK_FULL, ErrorKind.BUSY, ErrorKind.INTERNAL})
 
 
 class CallError(UserError):
@@ -24,6 +21,6 @@ class CallError(UserError):
 
 def of_store(error: StoreError) -> CallError:
     """Return what the caller gets to know of the store's trouble; the details are for the log."""
-    code = _KINDS.get(error.kind, ErrorCode.SERVER)
-    later = ", try again later" if error.temporary and code is ErrorCode.SERVER else ""
-    return CallError(code, f"{error.text}{later}")
+    if error.kind in _OURS:
+        return CallError(ErrorCode.SERVER, f"{error.text}, try again later")
+    return CallError(ErrorCode.USER, error.text)

@@ -39,6 +39,8 @@ T = TypeVar("T")
 _GONE: Final = "message was removed"
 _LONG_OCTETS: Final = 256 << 10
 _RAW_TYPE: Final = "text/plain"
+# Others may move a message just now.
+_TRIES: Final = 3
 
 
 # ---- looking
@@ -149,10 +151,10 @@ def _address(localpart: str, domain: str) -> str:
 
 
 def delete(call: Call, request: types.MessageDeleteRequest) -> types.Empty:
-    place = _present(call, request.msg_id)
-    if not call.account.remove(place.mailbox_id, [place.message[M_UID]]).uids:
-        raise CallError(ErrorCode.USER, f"getting message: {_GONE}")
-    return types.Empty()
+    def remove(place: Place) -> bool:
+        return bool(call.account.remove(place.mailbox_id, [place.message[M_UID]]).uids)
+
+    return _change(call, request.msg_id, remove)
 
 
 def add_flags(call: Call, request: types.MessageFlagsAddRequest) -> types.Empty:
@@ -169,26 +171,35 @@ def _store(call: Call, msg_id: int, op: FlagOp, names: tuple[str, ...]) -> types
         flags, keywords = parse_flags(names, pedantic=call.config.static.pedantic)
     except UserError as e:
         raise CallError(ErrorCode.USER, str(e)) from e
-    place = _present(call, msg_id)
-    uids = [place.message[M_UID]]
-    stored = call.account.store_flags(place.mailbox_id, uids, op, flags, keywords)
-    if not stored.changed:
-        raise CallError(ErrorCode.USER, f"getting message: {_GONE}")
-    return types.Empty()
+
+    def store(place: Place) -> bool:
+        uids = [place.message[M_UID]]
+        stored = call.account.store_flags(place.mailbox_id, uids, op, flags, keywords)
+        return bool(stored.changed)
+
+    return _change(call, msg_id, store)
 
 
 def move(call: Call, request: types.MessageMoveRequest) -> types.Empty:
     target = _target(call, request.dest_mailbox_name)
-    place = _present(call, request.msg_id)
-    if target.id == place.mailbox_id:
-        text = f"moving message: message {request.msg_id} already in destination mailbox"
-        raise CallError(ErrorCode.USER, text)
     marks = content.marks(call.account_config)
-    uids = [place.message[M_UID]]
-    moved = call.account.move(place.mailbox_id, uids, target.id, marks)
-    if not moved.source_uids:
-        raise CallError(ErrorCode.USER, f"getting message: {_GONE}")
-    return types.Empty()
+
+    def to_target(place: Place) -> bool:
+        if target.id == place.mailbox_id:
+            text = f"moving message: message {request.msg_id} already in destination mailbox"
+            raise CallError(ErrorCode.USER, text)
+        uids = [place.message[M_UID]]
+        return bool(call.account.move(place.mailbox_id, uids, target.id, marks).source_uids)
+
+    return _change(call, request.msg_id, to_target)
+
+
+def _change(call: Call, msg_id: int, change: Callable[[Place], bool]) -> types.Empty:
+    """Change a message where it is; false: it was not there any more, so look again."""
+    for _ in range(_TRIES):
+        if change(_present(call, msg_id)):
+            return types.Empty()
+    raise CallError(ErrorCode.USER, f"getting message: {_GONE}")
 
 
 def _target(call: Call, name: str) -> Mailbox:

@@ -153,6 +153,7 @@ class _Sending:
 
     def _draft(self) -> Draft:
         request, config, login = self._request, self._call.config, self._call.login
+        account_config = self._call.account_config
         if not request.text and not request.html:
             raise CallError(ErrorCode.MISSING_BODY, "at least text or html body required")
         if len(request.from_) > 1:
@@ -160,7 +161,7 @@ class _Sending:
         check_sizes(request)
         authors = addressing.parse_all(request.from_)
         to, cc, bcc = map(addressing.parse_all, (request.to, request.cc, request.bcc))
-        author = authors[0] if authors else self._own_address()
+        author = authors[0] if authors else self._own_address(account_config.full_name)
         try:
             composing.check_author(config, login.account, author[1])
         except composing.ForeignAuthor as e:
@@ -193,9 +194,8 @@ class _Sending:
             boundary=secrets.token_hex(16),
         )
 
-    def _own_address(self) -> tuple[str, Address]:
-        address = addressing.parse(self._call.login.login_address)
-        return self._call.account_config.full_name, address
+    def _own_address(self, name: str) -> tuple[str, Address]:
+        return name, addressing.parse(self._call.login.login_address)
 
     def _files(self, field: str, given: Sequence[GivenFile]) -> list[File]:
         """Return the files of the JSON, then those that were uploaded."""
