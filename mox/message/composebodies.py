@@ -23,9 +23,6 @@ Content = bytes | Callable[[], Iterator[bytes]]
 _MAX_LINE: Final = 76
 _LINE_OCTETS: Final = _MAX_LINE // 4 * 3
 _PIECE_OCTETS: Final = _LINE_OCTETS * 1024
-_LONG_LINE: Final = re.compile(rb"[^\n]{%d}" % (_MAX_LINE + 1))
-# RFC 2045 §2.7, §2.8: neither may be in a body that is not encoded.
-_NOT_IN_TEXT: Final = re.compile(rb"[\r\0]")
 # RFC 2045 §5.1: type/subtype and parameters.
 _MEDIA_TYPE: Final = re.compile(r"([A-Za-z0-9!#$&^_.+\-]+)/[A-Za-z0-9!#$&^_.+\-]+ *(?:;[ -~]*)?")
 
@@ -68,7 +65,8 @@ def text(content: str, subtype: Literal["plain", "html"]) -> Entity:
         octets += b"\n"
     is_ascii = octets.isascii()
     encoding = "7bit" if is_ascii else "8bit"
-    if _LONG_LINE.search(octets) or _NOT_IN_TEXT.search(octets):
+    # RFC 2045 §2.7, §2.8: a body that is not encoded has neither a bare CR nor NUL.
+    if b"\r" in octets or b"\0" in octets or _has_long_line(octets):
         encoding = "quoted-printable"
         octets = _quoted_printable(octets)
     charset = "us-ascii" if is_ascii else "utf-8"
@@ -77,6 +75,17 @@ def text(content: str, subtype: Literal["plain", "html"]) -> Entity:
         f"Content-Transfer-Encoding: {encoding}\r\n"
     )
     return Entity(fields.encode(), octets.replace(b"\n", b"\r\n"), encoding == "8bit")
+
+
+def _has_long_line(octets: bytes) -> bool:
+    """Whether a line has more than _MAX_LINE octets; looks at few places only."""
+    at = 0
+    while len(octets) - at > _MAX_LINE:
+        end = octets.rfind(b"\n", at, at + _MAX_LINE + 1)
+        if end < 0:
+            return True
+        at = end + 1
+    return False
 
 
 def _quoted_printable(octets: bytes) -> bytes:
