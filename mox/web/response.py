@@ -44,6 +44,14 @@ class WebResponse(Response):
         self.headers_sent = True
         self.started_at = time.monotonic()
 
+    def write(self, arg: bytes) -> None:
+        if self._omits_body:
+            # RFC 9110 §9.3.2: HEAD is answered as GET, without the body; applications may be the
+            # same for both, and gunicorn would warn of each.
+            self.send_headers()
+        else:
+            super().write(arg)
+
     def _emit_body(self, data: bytes) -> None:
         head, self._head = self._head, b""
         if self.chunked:

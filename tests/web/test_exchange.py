@@ -168,10 +168,11 @@ def test_http_1_0_may_keep_a_connection(port: int) -> None:
     assert answer.count(b"200 OK") == 2
 
 
-def test_head_has_no_body(port: int) -> None:
+def test_head_has_no_body(port: int, capsys) -> None:
     answer = ask(port, get("/hello", LAST, method="HEAD"))
     assert b"Content-Length: 6" in answer
     assert body_of(answer) == b""
+    assert "body" not in capsys.readouterr().err
 
 
 def test_a_chunked_body_is_read(port: int) -> None:
