@@ -105,7 +105,8 @@ def file(given: File, disposition: Literal["inline", "attachment"]) -> Entity:
         raise ComposeError("content-id of a file must be ascii")
     fields = [_type_field(given), _disposition_field(given.name, disposition)]
     if given.content_id:
-        fields.append(f"Content-Id: {given.content_id}\r\n".encode())
+        # RFC 2045 §7: the brackets are part of it.
+        fields.append(f"Content-Id: <{given.content_id.strip('<> ')}>\r\n".encode())
     fields.append(b"Content-Transfer-Encoding: base64\r\n")
     return Entity(b"".join(fields), lambda: _base64(given.content))
 
@@ -122,8 +123,7 @@ def _type_field(given: File) -> bytes:
     # RFC 2046 §5: bodies of these types must not be encoded, and files are.
     if match[1].lower() in ("multipart", "message"):
         media_type = OCTET_STREAM
-    tokens = [token.strip() for token in media_type.split(";")]
-    return bytes(FoldedField("Content-Type").add(*_with_semicolons(tokens)))
+    return bytes(FoldedField("Content-Type").add(media_type))
 
 
 def _disposition_field(name: str, disposition: str) -> bytes:
@@ -133,9 +133,8 @@ def _disposition_field(name: str, disposition: str) -> bytes:
 
 
 def _with_semicolons(tokens: Sequence[str]) -> Iterator[str]:
-    kept = [token for token in tokens if token]
-    yield from (f"{token};" for token in kept[:-1])
-    yield kept[-1]
+    yield from (f"{token};" for token in tokens[:-1])
+    yield tokens[-1]
 
 
 def _head(content: Content) -> bytes:

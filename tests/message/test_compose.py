@@ -169,6 +169,19 @@ def test_files_of_messages_are_octets_because_messages_must_not_be_encoded() -> 
     assert parse(raw).children[1].media_subtype == "OCTET-STREAM"
 
 
+@pytest.mark.parametrize("content_id", ["<hi@x>", "hi@x", " <hi@x> "])
+def test_content_ids_have_brackets(content_id: str) -> None:
+    raw = composed(inline_files=[File(content=b"x", content_id=content_id)])
+    assert parse(raw).children[1].content_id == "<hi@x>"
+
+
+def test_parameters_of_a_type_stay_as_they_are() -> None:
+    content_type = 'text/plain; name="a;b c"; charset=utf-8'
+    raw = composed(attached_files=[File(content=b"x", content_type=content_type)])
+    assert f"Content-Type: {content_type}\r\n".encode() in raw
+    assert dict(parse(raw).children[1].params) == {"name": "a;b c", "charset": "utf-8"}
+
+
 def test_8bit_texts_are_announced_by_the_multiparts_around_them() -> None:
     message = compose(draft(plain="☺", html="<p>", attached_files=[File(content=b"x")]))
     raw = b"".join(message.pieces())
