@@ -126,9 +126,14 @@ def tls_context(options: ServerOptions | None = None) -> ServerContext:
 
 
 @contextmanager
-def running(handler: Callable[[Connection], None], ctx: FakeContext, grace_s: float = 5.0):
+def running(
+    handler: Callable[[Connection], None],
+    ctx: FakeContext,
+    grace_s: float = 5.0,
+    admission: Admission = ADMISSION,
+):
     """Serve in the background; stopped and checked at the end."""
-    greenlet = gevent.spawn(serve, ctx, handler, ADMISSION, grace_s=grace_s)
+    greenlet = gevent.spawn(serve, ctx, handler, admission, grace_s=grace_s)
     until(lambda: ctx.is_ready or greenlet.ready())
     try:
         yield Running(ctx, greenlet)

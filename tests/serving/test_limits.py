@@ -104,6 +104,16 @@ def test_open_connections_are_limited_and_come_back(limits: Limits) -> None:
     assert opened(limits) is Refusal.OPEN_CONNECTIONS
 
 
+def test_web_clients_may_have_more_connections(limits: Limits) -> None:
+    refusals = [opened(limits, group="http") for _ in range(101)]
+    assert refusals == [None] * 100 + [Refusal.OPEN_CONNECTIONS]
+    assert opened(limits) is None  # counted apart
+    for _ in range(100):
+        limits.connection_closed("http", PEER)
+    rest = [passing(limits, group="http") for _ in range(900)]
+    assert rest == [None] * 899 + [Refusal.CONNECTION_RATE]
+
+
 def test_open_connections_of_a_network_are_limited_together(limits: Limits) -> None:
     for host in (1, 2, 3):
         assert {opened(limits, f"192.0.2.{host}") for _ in range(30)} == {None}

@@ -5,6 +5,7 @@ import resource
 import socket
 import ssl
 import struct
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mox.serving.connection import Connection, ConnectionDraining, Wake
 from mox.serving.limits import Limits
 from mox.store.ephemeral import open_ephemeral
 from tests.serving.harness import (
+    ADMISSION,
     DEADLINE_S,
     FakeCertificates,
     FakeContext,
@@ -293,6 +295,17 @@ def test_too_many_open_connections_are_refused_with_the_protocols_text(limits: L
         socks.pop().close()
         until(lambda: in_thread(say, run.port, b"y", "127.0.0.2") == b"y")
         for sock in socks:
+            sock.close()
+
+
+def test_a_socket_behind_a_reverse_proxy_has_no_limit(limits: Limits) -> None:
+    ctx = FakeContext([listen_on()], limits)
+    free = replace(ADMISSION, unlimited=lambda listen: listen is ctx.listens[0])
+    with running(echo, ctx, admission=free) as run:
+        socks = [connect(run.port, "127.0.0.2") for _ in range(31)]
+        for sock in socks:
+            sock.sendall(b"x")
+            assert in_thread(sock.recv, 1) == b"x"
             sock.close()
 
 
