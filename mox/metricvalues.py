@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from _thread import allocate_lock  # the native one: pool threads count, too
+from _thread import RLock  # the C one, which gevent leaves alone: pool threads count, too
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,7 +22,7 @@ class _Process:
     """The files of one process, by kind of metric. A fork begins with none."""
 
     def __init__(self) -> None:
-        self.lock = allocate_lock()
+        self.lock = RLock()
         self.files: dict[str, MmapedDict] = {}
 
     def file(self, kind: str) -> MmapedDict:
