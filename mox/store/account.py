@@ -433,14 +433,16 @@ class Account:
         Their files are put away at the end: while that goes on, commits take four times as long.
         """
         files: list[tuple[int, str]] = []
+        commits = 0
         try:
             for uids in pieces:
                 change = partial(removing.expunge_txn, self.id, mailbox_id, uids, True)
                 gone, modseq = self.store.committer.write(change)
                 files += gone
+                commits += bool(gone)
                 yield Expunged(tuple(uid for uid, _ in gone), modseq)
         finally:
-            self._put_away(mailbox_id, files)
+            self._put_away(mailbox_id, files, commits)
 
     def remove(self, mailbox_id: MailboxId, uids: Sequence[int]) -> Expunged:
         """Remove messages, whatever their flags."""
@@ -454,9 +456,12 @@ class Account:
         self._put_away(mailbox_id, files)
         return Expunged(tuple(uid for uid, _ in files), modseq)
 
-    def _put_away(self, mailbox_id: MailboxId, files: list[tuple[int, str]]) -> None:
+    def _put_away(
+        self, mailbox_id: MailboxId, files: list[tuple[int, str]], commits: int = 1
+    ) -> None:
         if files:
-            self.store.background(removing.put_away, self, self._expunged, mailbox_id, files)
+            put_away, directory = removing.put_away, self._expunged
+            self.store.background(put_away, self, directory, mailbox_id, files, commits)
 
     def claim_recent(self, mailbox_id: MailboxId) -> int:
         """The lowest uid that is \\Recent for the caller, and for no other session after it."""
@@ -507,9 +512,9 @@ class Account:
                     found = mailfiles.mtimes(directory)
                 except OSError:
                     break
-                if found == (state.new_mtime, state.cur_mtime):
-                    return False
-                if state.new_mtime >= 0 and state.cur_mtime >= 0:
+                if not state.removals:
+                    if found == (state.new_mtime, state.cur_mtime):
+                        return False
                     break
                 # Files of removed messages are being put away, by whichever process.
                 gevent.sleep(pause)

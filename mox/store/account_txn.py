@@ -269,25 +269,21 @@ class MailboxTxn:
         """
         before, after = times or (0, 0)
         recorded = self.state.new_mtime if sub == "new" else self.state.cur_mtime
-        if before and abs(recorded) == before:
-            self._set_mtime(sub, after if recorded > 0 else -after)
-
-    def note_removals(self, times: dict[str, tuple[int, int]]) -> None:
-        """What removals_follow announced has been done; times: as above, of each directory."""
-        for sub, (before, after) in times.items():
-            recorded = self.state.new_mtime if sub == "new" else self.state.cur_mtime
-            if before and abs(recorded) == before:
-                self._set_mtime(sub, after)
-            elif recorded < 0:
-                self._set_mtime(sub, 0)  # something else happened too
+        if before and recorded == before:
+            self._set_mtime(sub, after)
 
     def removals_follow(self) -> None:
         """Files of what was removed are put away after the commit, which is no reason for a scan.
 
-        Should we end before, the mtimes stay negative, and the next look waits in vain and scans.
+        Should we end before, the next look waits for it in vain and scans.
         """
-        self.state.new_mtime = -abs(self.state.new_mtime)
-        self.state.cur_mtime = -abs(self.state.cur_mtime)
+        self.state.removals += 1
+
+    def note_removals(self, count: int, times: dict[str, tuple[int, int]]) -> None:
+        """What `count` removals_follow announced is done; times: as above, of each directory."""
+        self.state.removals = max(self.state.removals - count, 0)
+        for sub, each in times.items():
+            self.note_own_files(sub, each)
 
     def note_empty(self, times: tuple[int, int]) -> None:
         """The directories were just made and hold nothing; times: mtimes of new/ and cur/, ns."""

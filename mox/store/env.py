@@ -20,7 +20,7 @@ from mox.store.errors import ErrorKind, StoreError
 MAP_SIZE = 64 << 30
 MAX_READERS = 1024
 _CACHE_LINE = 64
-SCHEMA_VERSION = b"2"
+SCHEMA_VERSION = b"3"
 
 # name: what a key looks like → what the value is
 DATABASES = {

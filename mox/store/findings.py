@@ -52,6 +52,7 @@ class Findings:
         if listing.recorded == (state.new_mtime, state.cur_mtime):
             state.new_mtime, state.cur_mtime = listing.new_mtime, listing.cur_mtime
             state.scanned = int(time.time())
+            state.removals = 0
 
     def apply_if_there(self, write: WriteTxn) -> None:
         try:

@@ -59,12 +59,16 @@ def expunged_name(mailbox_id: int, uid: int) -> str:
 
 
 def put_away(
-    account: Account, expunged_dir: str, mailbox_id: MailboxId, files: list[tuple[int, str]]
+    account: Account,
+    expunged_dir: str,
+    mailbox_id: MailboxId,
+    files: list[tuple[int, str]],
+    commits: int = 1,
 ) -> None:
     """Move files of expunged messages to where sessions that still show them find them.
 
     One that is not there was renamed or removed meanwhile; the keeper clears such leftovers
-    before it forgets about them. Waits.
+    before it forgets about them. commits: that they were removed in. Waits.
     """
 
     def take(source: int) -> None:
@@ -80,23 +84,25 @@ def put_away(
         finally:
             close_file(target)
 
-    _take_away(account, mailbox_id, account.present_directory(mailbox_id), take)
+    _take_away(account, mailbox_id, account.present_directory(mailbox_id), commits, take)
 
 
 def remove_moved(account: Account, mailbox_id: MailboxId, leftovers: Sequence[Leftovers]) -> None:
     """Unlink the old names of moved messages. Waits."""
-    paths: dict[str, list[str]] = {}
+    by_directory: dict[str, list[Leftovers]] = {}
     for each in leftovers:
-        paths.setdefault(each.directory, []).extend(each.paths)
-    for directory, some in paths.items():
-        if some:
-            _take_away(account, mailbox_id, directory, partial(unlink_in, paths=some))
+        if each.paths:
+            by_directory.setdefault(each.directory, []).append(each)
+    for directory, some in by_directory.items():
+        paths = [path for each in some for path in each.paths]
+        _take_away(account, mailbox_id, directory, len(some), partial(unlink_in, paths=paths))
 
 
 def _take_away(
     account: Account,
     mailbox_id: MailboxId,
     directory: str | None,
+    commits: int,
     take: Callable[[int], None],
 ) -> None:
     """Do so, and note that the directories changed by our hand."""
@@ -104,7 +110,8 @@ def _take_away(
         return  # the mailbox was deleted, and the files with it
     times = account.store.pool.apply(_timed_take, (directory, take))
     if times is not None:
-        account.store.committer.write(partial(_note_removals, account.id, mailbox_id, times))
+        note = partial(_note_removals, account.id, mailbox_id, commits, times)
+        account.store.write(note, durable=False)
 
 
 def _timed_take(directory: str, take: Callable[[int], None]) -> dict[str, tuple[int, int]] | None:
@@ -119,14 +126,18 @@ def _timed_take(directory: str, take: Callable[[int], None]) -> dict[str, tuple[
 
 
 def _note_removals(
-    account_id: int, mailbox_id: MailboxId, times: dict[str, tuple[int, int]], write: WriteTxn
+    account_id: int,
+    mailbox_id: MailboxId,
+    commits: int,
+    times: dict[str, tuple[int, int]],
+    write: WriteTxn,
 ) -> None:
     account = AccountTxn(write, account_id)
     try:
         mailbox = account.mailbox(mailbox_id)
     except StoreError:
         return  # deleted meanwhile
-    mailbox.note_removals(times)
+    mailbox.note_removals(commits, times)
     account.save()
 
 

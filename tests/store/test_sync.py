@@ -112,9 +112,9 @@ class Commits:
         self.count = 0
         monkeypatch.setattr(store.committer, "write", self)
 
-    def __call__(self, fn, files=(), prepare=None):  # type: ignore[no-untyped-def]
+    def __call__(self, fn, files=(), prepare=None, **options):  # type: ignore[no-untyped-def]
         self.count += 1
-        return self.real(fn, files, prepare)
+        return self.real(fn, files, prepare, **options)
 
 
 def sweep(store: Store) -> int:
@@ -570,6 +570,38 @@ def test_putting_files_away_is_no_reason_to_compare(
     drop(account, ".New/new/1.2.x")
     assert account.refresh(box)
     assert seen == [box]
+
+
+def test_files_of_several_commits_are_put_away_together(
+    account: Account, inbox: MailboxId, spool: MakeSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = account.create_mailbox("New")[0].id
+    append(account, box, spool, 6)
+    account.store_flags(box, [1, 2, 3], FlagOp.ADD, Flag.DELETED)
+    seen = comparisons(monkeypatch)
+    assert len(list(account.expunge_pieces(box, [[1], [2, 3], [4]]))) == 3
+    assert not account.refresh(box)
+    assert len(list(account.move_pieces(box, [[4], [5]], inbox))) == 2
+    assert not account.refresh(box)
+    assert seen == []
+    assert len(list((root(account) / ".New/cur").iterdir())) == 1
+
+
+def test_what_a_killed_worker_left_is_found_also_after_another_removal(
+    account: Account, spool: MakeSpool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = account.create_mailbox("New")[0].id
+    append(account, box, spool, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(removing, "put_away", lambda *_: None)
+        account.remove(box, [1])
+    account.remove(box, [2])
+    store.finish_background()
+    assert len(list((root(account) / ".New/cur").iterdir())) == 2
+    account.refresh(box)
+    store.finish_background()
+    assert len(list((root(account) / ".New/cur").iterdir())) == 1
+    assert list(account.uids(box)) == [3]
 
 
 def test_what_others_do_while_files_are_put_away_is_noticed(
