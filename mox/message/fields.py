@@ -10,7 +10,10 @@ from __future__ import annotations
 import re
 from mmap import mmap
 
-Data = bytes | memoryview | mmap
+from mox.message.windowed import Windowed
+
+# A whole message. Windowed: one that is too large for the memory.
+Data = bytes | memoryview | mmap | Windowed
 
 _FOLD_WIRE = re.compile(rb"\r?\n(?![ \t])")
 _FOLD_STORED = re.compile(rb"\n(?![ \t])")
@@ -23,12 +26,17 @@ def as_bytes(data: Data) -> bytes:
     return data if isinstance(data, bytes) else bytes(data)
 
 
+def as_searchable(data: Data) -> bytes | Windowed:
+    """Return the data as what can be searched."""
+    return data if isinstance(data, (bytes, Windowed)) else bytes(data)
+
+
 def to_wire(octets: bytes) -> bytes:
     """Turn stored form into wire form."""
     return octets.replace(b"\n", b"\r\n")
 
 
-def body_offset(data: bytes, start: int, end: int, *, wire: bool) -> int:
+def body_offset(data: bytes | Windowed, start: int, end: int, *, wire: bool) -> int:
     """Return where the body begins: after the first empty line, `end` when there is none."""
     if not wire:
         if data.startswith(b"\n", start, end):

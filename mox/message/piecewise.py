@@ -7,24 +7,17 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Iterator
-from typing import Final, Protocol
+from mmap import mmap
+from typing import Final
 
 from mox.message.fields import to_wire
 from mox.message.parts import Part
 from mox.message.transfer import decode_transfer
+from mox.message.windowed import Windowed
 from mox.message.words import NOT_BASE64, decode_base64
 
-
-class Octets(Protocol):
-    """Octets wherever they are: bytes, a map of a file, a file that is read when asked."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, where: slice, /) -> bytes: ...
-
-    def find(self, octet: bytes, start: int, end: int, /) -> int: ...
-
-
+# Not memoryview: it cannot be searched.
+Octets = bytes | mmap | Windowed
 _PIECE_OCTETS: Final = 1 << 16
 _NOT_DIGITS: Final = NOT_BASE64 + b"="
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mox.message.charsets import guess
 from mox.message.envelopes import ENVELOPE_FIELDS, render_envelope
-from mox.message.fields import Data, as_bytes, body_offset
+from mox.message.fields import Data, as_searchable, body_offset
 from mox.message.limits import LIMITS, Limits
 from mox.message.params import (
     MESSAGE_RFC822,
@@ -22,6 +22,7 @@ from mox.message.params import (
 )
 from mox.message.parts import Part
 from mox.message.scan import FieldMap, scan_fields
+from mox.message.windowed import Windowed
 
 _CONTENT_FIELDS = frozenset(
     b"content-type content-transfer-encoding content-id content-description "
@@ -37,13 +38,13 @@ _FREE_SCAN_OCTETS = 1 << 24  # small messages may nest to the depth limit
 
 def parse(data: Data, *, wire: bool = True, limits: Limits = LIMITS) -> Part:
     """Read a message. With `wire` False lines end in LF and sizes count LF as two octets."""
-    return Reader(as_bytes(data), wire=wire, limits=limits).read()
+    return Reader(as_searchable(data), wire=wire, limits=limits).read()
 
 
 class Reader:
     """Reads one message; holds the budgets that all its parts share."""
 
-    def __init__(self, data: bytes, *, wire: bool, limits: Limits = LIMITS) -> None:
+    def __init__(self, data: bytes | Windowed, *, wire: bool, limits: Limits = LIMITS) -> None:
         self.fields: FieldMap = {}  # of the message itself, after read()
         self.malformed = ""  # the first thing found wrong
         self._is_truncated = False

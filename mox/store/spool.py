@@ -74,6 +74,17 @@ class Spool:
             write_all(fd, [piece])
             at += len(piece)
 
+    @property
+    def stored_size(self) -> int:
+        """Octets of the stored form of a large message, after finish()."""
+        assert self._file is not None, "a small one is in memory"
+        return os.fstat(self._file.fileno()).st_size
+
+    def read_at(self, at: int, length: int) -> bytes:
+        """Read a piece of the stored form of a large message, after finish(). Raises OSError."""
+        assert self._file is not None, "a small one is in memory"
+        return os.pread(self._file.fileno(), length, at)
+
     def replace_start(self, length: int, start: bytes) -> None:
         """Put `start` in the place of the first `length` octets of the stored form."""
         stored = self.stored()

@@ -6,7 +6,6 @@ raced with a rename is tried again with fresh paths.
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import msgspec
 
 from mox import logfmt
 from mox.message import index_facts
+from mox.message.windowed import Windowed
 from mox.store import arrivals, copying, maildir, mailfiles, messages, records
 from mox.store.account_txn import AccountTxn, MailboxTxn
 from mox.store.committer import WriteTxn
@@ -62,45 +62,63 @@ _PAUSES_S = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 6.0)
 
 @dataclass(slots=True)
 class _Prepared:
-    """A message that has a name and its index facts, not yet a mailbox."""
+    """A message that has a name and its index facts, not yet a mailbox.
 
-    parts: list[bytes]
+    `octets` are its beginning; a large one goes on with what is in `spool`.
+    """
+
+    octets: bytes
+    spool: Spool | None
+    size: int
     base: str
     wire_size: int
     facts: messages.Kept
-    large: bool
 
 
 def _prepare(store: Store, prefix: bytes, spool: Spool) -> _Prepared:
-    stored = spool.stored()
+    prefix = prefix.replace(b"\r\n", b"\n")
     if spool.is_large:
-        return store.pool.apply(_prepare_parts, (prefix, stored, True))
-    return _prepare_parts(prefix, stored, False)
+        spool.finish()
+        return store.pool.apply(_prepare_large, (prefix, spool))
+    octets = b"".join((prefix, spool.stored()))
+    facts = index_facts(octets, wire=False)
+    base = maildir.base_name(len(octets), facts.size)
+    return _Prepared(octets, None, len(octets), base, facts.size, messages.kept(facts))
 
 
-def _prepare_parts(prefix: bytes, stored: bytes | mmap.mmap, large: bool) -> _Prepared:
-    # One copy: of a large message each takes milliseconds, in which no other thread gets a turn.
-    data = b"".join((prefix.replace(b"\r\n", b"\n"), stored))
-    facts = index_facts(data, wire=False)
-    base = maildir.base_name(len(data), facts.size)
-    return _Prepared([data], base, facts.size, messages.kept(facts), large)
+def _prepare_large(prefix: bytes, spool: Spool) -> _Prepared:
+    """Look at a message through a window: it is not in memory as a whole. Blocks."""
+    size = len(prefix) + spool.stored_size
+
+    def read(at: int, length: int) -> bytes:
+        head = prefix[at : at + length]
+        rest = length - len(head)
+        return head + spool.read_at(max(at - len(prefix), 0), rest) if rest else head
+
+    try:
+        facts = index_facts(Windowed(size, read), wire=False)
+    except OSError as e:
+        raise space_error(e, "a message that comes in") from e
+    base = maildir.base_name(size, facts.size)
+    return _Prepared(prefix, spool, size, base, facts.size, messages.kept(facts))
 
 
 def _file(store: Store, directory: str, path: str, prepared: _Prepared) -> FileWrite:
     """The file of a message; a large one is made durable here, off the committer's thread."""
     tmp = os.path.join(directory, "tmp", maildir.unique_name())
     final = os.path.join(directory, path)
-    if not prepared.large:
-        return FileWrite(tmp, final, prepared.parts)
-    store.pool.apply(_write_durable, (tmp, prepared.parts))
+    if prepared.spool is None:
+        return FileWrite(tmp, final, [prepared.octets])
+    store.pool.apply(_write_durable, (tmp, prepared.octets, prepared.spool))
     return FileWrite(tmp, final)
 
 
-def _write_durable(path: str, parts: Sequence[bytes]) -> None:
+def _write_durable(path: str, prefix: bytes, spool: Spool) -> None:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            write_all(fd, parts)
+            write_all(fd, [prefix])
+            spool.copy_to(fd)
             os.fdatasync(fd)
         except OSError:
             os.unlink(path)
@@ -217,7 +235,7 @@ def _plan(
 
 def _renamed(prepared: _Prepared) -> _Prepared:
     """Each target has a file of its own, so a name of its own."""
-    base = maildir.base_name(len(prepared.parts[0]), prepared.wire_size)
+    base = maildir.base_name(prepared.size, prepared.wire_size)
     return replace(prepared, base=base)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from mox.address import Address, parse_domain
 from mox.delivery import content
@@ -18,11 +18,10 @@ from mox.store.errors import MessageGone
 from mox.store.model import FLAG_MASK, M_FLAGS, M_KEYWORDS, M_SIZE, M_UID, FlagOp
 from mox.store.origin import Origin
 from mox.store.places import Place
-from mox.store.records import FILE_IS_WIRE
 from mox.web.webapi.call import Octets
 from mox.web.webapi.errors import CallError
 from mox.web.webapi.flagging import parse_flags, shown_flags
-from mox.web.webapi.onfile import FileOctets, closing
+from mox.web.webapi.opened import Opened, open_message
 from mox.web.webapi.sizes import check_flags
 from mox.webapi import types
 from mox.webapi.naming import mailbox_name
@@ -30,15 +29,10 @@ from mox.webapi.reading import NoSuchPart, part_at, part_content, show
 from mox.webapi.types import ErrorCode
 
 if TYPE_CHECKING:
-    from mox.message import Part
-    from mox.store.model import Mailbox, StoredMessage
+    from mox.store.model import Mailbox
     from mox.web.webapi.call import Call
 
-T = TypeVar("T")
-
 _GONE: Final = "message was removed"
-_LONG_OCTETS: Final = 256 << 10
-_RAW_TYPE: Final = "text/plain"
 # Others may move a message just now.
 _TRIES: Final = 3
 
@@ -47,62 +41,39 @@ _TRIES: Final = 3
 
 
 def get(call: Call, request: types.MessageGetRequest) -> types.MessageGetResult:
-    place = _look_up(call, request.msg_id)
-    stored = _read(call, place)
-    shown = _aside(call, stored, partial(show, stored.data, wire=stored.wire))
+    place, opened = _open(call, request.msg_id)
+    try:
+        shown = opened.aside(partial(show, opened.octets, wire=opened.wire))
+    finally:
+        opened.close()
     meta = _meta(call, place, is_dsn=shown.root.is_dsn)
     return types.MessageGetResult(shown.message, shown.structure, meta)
 
 
 def raw_get(call: Call, request: types.MessageRawGetRequest) -> Octets:
-    place = _look_up(call, request.msg_id)
-    wire = bool(place.message[M_FLAGS] & FILE_IS_WIRE)
-    if place.message[M_SIZE] > _LONG_OCTETS:
-        file = call.account.open_file(place.mailbox_id, place.message[M_UID])
-        if file is not None:
-            pieces = whole_pieces(FileOctets(file, call.store.pool), wire=wire)
-            return Octets(_RAW_TYPE, closing(file, pieces))
-    stored = _read(call, place)
-    return Octets(_RAW_TYPE, whole_pieces(stored.data, wire=stored.wire))
+    _, opened = _open(call, request.msg_id)
+    return Octets("text/plain", opened.pieces(partial(whole_pieces, wire=opened.wire)))
 
 
 def part_get(call: Call, request: types.MessagePartGetRequest) -> Octets:
-    place = _look_up(call, request.msg_id)
-    stored = _read(call, place)
-    root = _aside(call, stored, partial(parse, stored.data, wire=stored.wire))
+    _, opened = _open(call, request.msg_id)
     try:
+        root = opened.aside(partial(parse, opened.octets, wire=opened.wire))
         part = part_at(root, request.part_path)
     except NoSuchPart as e:
+        opened.close()
         raise CallError(ErrorCode.PART_NOT_FOUND, str(e)) from e
-    pieces = _content(call, place, stored, part)
+    pieces = opened.pieces(lambda octets: part_content(octets, part, wire=opened.wire))
     head = next(pieces, b"")
-    return Octets(sniff(head), _non_empty(head, pieces))
+    return Octets(sniff(head), (piece for piece in chain((head,), pieces) if piece))
 
 
-def _content(call: Call, place: Place, stored: StoredMessage, part: Part) -> Iterator[bytes]:
-    """Yield the content of a part; one of a large message from its file, not from memory."""
-    if len(stored.data) > _LONG_OCTETS:
-        file = call.account.open_file(place.mailbox_id, place.message[M_UID])
-        if file is not None:
-            octets = FileOctets(file, call.store.pool)
-            if len(octets) == len(stored.data):
-                return closing(file, part_content(octets, part, wire=stored.wire))
-            file.close()  # another program has just changed it
-    return part_content(stored.data, part, wire=stored.wire)
-
-
-def _non_empty(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _open(call: Call, msg_id: int) -> tuple[Place, Opened]:
+    place = _look_up(call, msg_id)
     try:
-        yield from (piece for piece in chain((head,), pieces) if piece)
-    finally:
-        # An iterator that was not used up keeps its file open.
-        if isinstance(pieces, Generator):
-            pieces.close()
-
-
-def _aside(call: Call, stored: StoredMessage, read: Callable[[], T]) -> T:
-    """Do what reads a whole message; on a thread if it is long, so that other calls go on."""
-    return call.store.pool.apply(read) if len(stored.data) > _LONG_OCTETS else read()
+        return place, open_message(call.account, place)
+    except MessageGone as e:
+        raise CallError(ErrorCode.MESSAGE_NOT_FOUND, "message not found") from e
 
 
 def _look_up(call: Call, msg_id: int) -> Place:
@@ -110,13 +81,6 @@ def _look_up(call: Call, msg_id: int) -> Place:
     if place is None:
         raise CallError(ErrorCode.MESSAGE_NOT_FOUND, "message not found")
     return place
-
-
-def _read(call: Call, place: Place) -> StoredMessage:
-    try:
-        return call.account.read(place.mailbox_id, place.message[M_UID])
-    except MessageGone as e:
-        raise CallError(ErrorCode.MESSAGE_NOT_FOUND, "message not found") from e
 
 
 def _meta(call: Call, place: Place, *, is_dsn: bool) -> types.Meta:
