@@ -108,6 +108,9 @@ class Account:
     def uids(self, mailbox_id: MailboxId) -> array[int]:
         return self._reader.uids(mailbox_id)
 
+    def removals(self, mailbox_id: MailboxId) -> list[int]:
+        return self._reader.removals(mailbox_id)
+
     def columns(self, mailbox_id: MailboxId) -> MessageColumns:
         return self._reader.columns(mailbox_id)
 
@@ -358,7 +361,7 @@ class Account:
     ) -> Appended:
         """Add a message and remove another one (its mailbox and uid), both or none."""
         appended, gone = writing.append(self, mailbox_id, [new], quota, marks, old)
-        self.store.background(removing.put_away, self, self._expunged, old[0], gone)
+        self._put_away(old[0], gone, [appended.modseq])
         return appended
 
     def store_flags(
@@ -433,16 +436,16 @@ class Account:
         Their files are put away at the end: while that goes on, commits take four times as long.
         """
         files: list[tuple[int, str]] = []
-        commits = 0
+        modseqs: list[int] = []
         try:
             for uids in pieces:
                 change = partial(removing.expunge_txn, self.id, mailbox_id, uids, True)
                 gone, modseq = self.store.committer.write(change)
                 files += gone
-                commits += bool(gone)
+                modseqs.append(modseq)
                 yield Expunged(tuple(uid for uid, _ in gone), modseq)
         finally:
-            self._put_away(mailbox_id, files, commits)
+            self._put_away(mailbox_id, files, modseqs)
 
     def remove(self, mailbox_id: MailboxId, uids: Sequence[int]) -> Expunged:
         """Remove messages, whatever their flags."""
@@ -453,15 +456,15 @@ class Account:
     ) -> Expunged:
         change = partial(removing.expunge_txn, self.id, mailbox_id, uids, deleted_only)
         files, modseq = self.store.committer.write(change)
-        self._put_away(mailbox_id, files)
+        self._put_away(mailbox_id, files, [modseq])
         return Expunged(tuple(uid for uid, _ in files), modseq)
 
     def _put_away(
-        self, mailbox_id: MailboxId, files: list[tuple[int, str]], commits: int = 1
+        self, mailbox_id: MailboxId, files: list[tuple[int, str]], modseqs: Sequence[int]
     ) -> None:
         if files:
             put_away, directory = removing.put_away, self._expunged
-            self.store.background(put_away, self, directory, mailbox_id, files, commits)
+            self.store.background(put_away, self, directory, mailbox_id, files, modseqs)
 
     def claim_recent(self, mailbox_id: MailboxId) -> int:
         """The lowest uid that is \\Recent for the caller, and for no other session after it."""
@@ -512,7 +515,7 @@ class Account:
                     found = mailfiles.mtimes(directory)
                 except OSError:
                     break
-                if not state.removals:
+                if not self.removals(mailbox_id):
                     if found == (state.new_mtime, state.cur_mtime):
                         return False
                     break

@@ -277,13 +277,22 @@ class MailboxTxn:
 
         Should we end before, the next look waits for it in vain and scans.
         """
-        self.state.removals += 1
+        write = self.account.write
+        write.put(write.dbs.removal, self._removal_key(self.account.modseq), b"")
 
-    def note_removals(self, count: int, times: dict[str, tuple[int, int]]) -> None:
-        """What `count` removals_follow announced is done; times: as above, of each directory."""
-        self.state.removals = max(self.state.removals - count, 0)
+    def note_removals(self, modseqs: Iterable[int], times: dict[str, tuple[int, int]]) -> None:
+        """What was announced at these modseqs is done; times: as above, of each directory."""
+        self.forget_removals(modseqs)
         for sub, each in times.items():
             self.note_own_files(sub, each)
+
+    def forget_removals(self, modseqs: Iterable[int]) -> None:
+        """Nobody need wait for these any more."""
+        write = self.account.write
+        delete_many(write, write.dbs.removal, map(self._removal_key, modseqs))
+
+    def _removal_key(self, modseq: int) -> bytes:
+        return KEY_AMQ.pack(self.account.id, self.id, modseq)
 
     def note_empty(self, times: tuple[int, int]) -> None:
         """The directories were just made and hold nothing; times: mtimes of new/ and cur/, ns."""

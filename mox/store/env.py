@@ -20,7 +20,7 @@ from mox.store.errors import ErrorKind, StoreError
 MAP_SIZE = 64 << 30
 MAX_READERS = 1024
 _CACHE_LINE = 64
-SCHEMA_VERSION = b"3"
+SCHEMA_VERSION = b"4"
 
 # name: what a key looks like → what the value is
 DATABASES = {
@@ -46,6 +46,7 @@ DATABASES = {
     "log": "a q → list of model.Change",
     "annotation": "a m entry → annotations.Annotation; m 0 for those of the whole account",
     "vanished": "a m q → uid ranges",
+    "removal": "a m q → empty: a removal of messages whose files may still be there",
     "touched": "u64 → accounts changed by that commit",
     "intent": "a m → records.Intent: a directory operation that a crash may have cut short",
     "place": "a e m u → empty: where messages with this email id are; a → empty when complete",
@@ -129,6 +130,7 @@ class Databases:
     queue_file: lmdb._Database
     queue_from_id: lmdb._Database
     recipient_tls: lmdb._Database
+    removal: lmdb._Database
     retired: lmdb._Database
     retired_ref: lmdb._Database
     retired_to: lmdb._Database

@@ -44,6 +44,7 @@ class Findings:
             self._apply_gone(account, mailbox)
         if self.listing is not None and not moving:
             self._note_listing(mailbox, self.listing)
+            mailbox.forget_removals(self.listing.removals)
         account.save()
 
     def _note_listing(self, mailbox: MailboxTxn, listing: Listing) -> None:
@@ -52,7 +53,6 @@ class Findings:
         if listing.recorded == (state.new_mtime, state.cur_mtime):
             state.new_mtime, state.cur_mtime = listing.new_mtime, listing.cur_mtime
             state.scanned = int(time.time())
-            state.removals = 0
 
     def apply_if_there(self, write: WriteTxn) -> None:
         try:

@@ -341,6 +341,7 @@ def remove_mailbox(account: AccountTxn, mailbox_id: MailboxId) -> None:
         dbs.base,
         dbs.mirror,
         dbs.vanished,
+        dbs.removal,
         dbs.expunged,
         dbs.annotation,
     ):

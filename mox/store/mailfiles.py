@@ -33,6 +33,7 @@ class Listing:
     new_mtime: int
     cur_mtime: int
     recorded: tuple[int, int] = (0, 0)  # what the index had for these before
+    removals: Sequence[int] = ()  # modseqs of those that it had under way before
 
 
 @dataclass(slots=True)

@@ -179,6 +179,13 @@ class Reader:
             value = lookup(txn, self._dbs.mailbox_state, KEY_AM.pack(self.id, mailbox_id))
         return None if value is None else MailboxState(value)
 
+    def removals(self, mailbox_id: int) -> list[int]:
+        """Modseqs of removals of messages whose files may still be there."""
+        prefix = KEY_AM.pack(self.id, mailbox_id)
+        with self._env.begin() as txn:
+            items = range_items(txn, self._dbs.removal, prefix)
+            return [KEY_AMQ.unpack(key)[2] for key, _ in items]
+
     # ---- messages
 
     def _block(self, mailbox_id: int) -> memoryview:

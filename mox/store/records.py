@@ -138,13 +138,12 @@ class MailboxState:
         "modseq",
         "new_mtime",
         "recent_from",
-        "removals",
         "scanned",
         "size",
         "uidnext",
         "unseen",
     )
-    _struct = struct.Struct(">IQIIIQQIqqqI")
+    _struct = struct.Struct(">IQIIIQQIqqq")
 
     def __init__(self, value: bytes) -> None:
         (
@@ -159,12 +158,11 @@ class MailboxState:
             self.new_mtime,  # of new/ when it was known to agree with the index, ns; 0 unknown
             self.cur_mtime,
             self.scanned,  # seconds: noted comparison in full; negative: own changes followed
-            self.removals,  # how many removals are committed whose files may still be there
         ) = self._struct.unpack(value)
 
     @classmethod
     def fresh(cls, modseq: int) -> MailboxState:
-        return cls(cls._struct.pack(1, modseq, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0))
+        return cls(cls._struct.pack(1, modseq, 0, 0, 0, 0, 0, 1, 0, 0, 0))
 
     def pack(self) -> bytes:
         return self._struct.pack(
@@ -179,7 +177,6 @@ class MailboxState:
             self.new_mtime,
             self.cur_mtime,
             self.scanned,
-            self.removals,
         )
 
 

@@ -33,6 +33,7 @@ class Leftovers:
 
     directory: str
     paths: Sequence[str] = ()
+    modseq: int = 0  # of the move
 
 
 def expunge_txn(
@@ -63,12 +64,12 @@ def put_away(
     expunged_dir: str,
     mailbox_id: MailboxId,
     files: list[tuple[int, str]],
-    commits: int = 1,
+    modseqs: Sequence[int],
 ) -> None:
     """Move files of expunged messages to where sessions that still show them find them.
 
     One that is not there was renamed or removed meanwhile; the keeper clears such leftovers
-    before it forgets about them. commits: that they were removed in. Waits.
+    before it forgets about them. modseqs: of the removals. Waits.
     """
 
     def take(source: int) -> None:
@@ -84,7 +85,7 @@ def put_away(
         finally:
             close_file(target)
 
-    _take_away(account, mailbox_id, account.present_directory(mailbox_id), commits, take)
+    _take_away(account, mailbox_id, account.present_directory(mailbox_id), modseqs, take)
 
 
 def remove_moved(account: Account, mailbox_id: MailboxId, leftovers: Sequence[Leftovers]) -> None:
@@ -95,14 +96,15 @@ def remove_moved(account: Account, mailbox_id: MailboxId, leftovers: Sequence[Le
             by_directory.setdefault(each.directory, []).append(each)
     for directory, some in by_directory.items():
         paths = [path for each in some for path in each.paths]
-        _take_away(account, mailbox_id, directory, len(some), partial(unlink_in, paths=paths))
+        modseqs = [each.modseq for each in some]
+        _take_away(account, mailbox_id, directory, modseqs, partial(unlink_in, paths=paths))
 
 
 def _take_away(
     account: Account,
     mailbox_id: MailboxId,
     directory: str | None,
-    commits: int,
+    modseqs: Sequence[int],
     take: Callable[[int], None],
 ) -> None:
     """Do so, and note that the directories changed by our hand."""
@@ -110,7 +112,7 @@ def _take_away(
         return  # the mailbox was deleted, and the files with it
     times = account.store.pool.apply(_timed_take, (directory, take))
     if times is not None:
-        note = partial(_note_removals, account.id, mailbox_id, commits, times)
+        note = partial(_note_removals, account.id, mailbox_id, modseqs, times)
         account.store.write(note, durable=False)
 
 
@@ -128,7 +130,7 @@ def _timed_take(directory: str, take: Callable[[int], None]) -> dict[str, tuple[
 def _note_removals(
     account_id: int,
     mailbox_id: MailboxId,
-    commits: int,
+    modseqs: Sequence[int],
     times: dict[str, tuple[int, int]],
     write: WriteTxn,
 ) -> None:
@@ -137,7 +139,7 @@ def _note_removals(
         mailbox = account.mailbox(mailbox_id)
     except StoreError:
         return  # deleted meanwhile
-    mailbox.note_removals(commits, times)
+    mailbox.note_removals(modseqs, times)
     account.save()
 
 

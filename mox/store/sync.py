@@ -89,8 +89,9 @@ def _compare_all(
     def look() -> tuple[Listing, Difference]:
         known = store.known_paths(account.id, mailbox_id)
         recorded = store.recorded_mtimes(account.id, mailbox_id)
+        removals = account.removals(mailbox_id)
         listing = list_mailbox(directory)
-        listing.recorded = recorded
+        listing.recorded, listing.removals = recorded, removals
         difference = compare(known, listing.paths)
         if difference.gone:
             # A rename while the directory was read can hide a file: believe two listings only.
@@ -107,7 +108,8 @@ def _compare_all(
         raise StoreError(ErrorKind.INTERNAL, "cannot read mailbox", detail) from e
     findings = Findings(account.id, mailbox_id, directory, difference, listing=listing)
     if not difference:
-        if not account.is_known_to_agree(mailbox_id, (listing.new_mtime, listing.cur_mtime)):
+        mtimes = listing.new_mtime, listing.cur_mtime
+        if listing.removals or not account.is_known_to_agree(mailbox_id, mtimes):
             later(findings.apply_if_there)
         return False
     _apply(account, directory, findings, quarantine)

@@ -426,7 +426,7 @@ def copy(
         finally:
             if plan.links is not None:
                 plan.links.close()
-        return result, Leftovers(plan.source_dir, gone)
+        return result, Leftovers(plan.source_dir, gone, result.modseq)
 
     return _retrying(attempt)
 

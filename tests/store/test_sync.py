@@ -701,3 +701,22 @@ def test_a_comparison_takes_back_nothing_that_was_noted_since(
     state = account._reader.mailbox_state(box)
     assert state is not None
     assert state.cur_mtime == (root(account) / ".New/cur").stat().st_mtime_ns
+
+
+def test_a_comparison_forgets_no_removal_that_it_did_not_see(
+    account: Account, spool: MakeSpool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = account.create_mailbox("New")[0].id
+    append(account, box, spool, 2)
+    later: list[Any] = []
+    account.mend(box, later.append)
+    assert later
+    with monkeypatch.context() as patch:
+        patch.setattr(removing, "put_away", lambda *_: None)  # as if killed
+        account.remove(box, [1])
+    for change in later:
+        store.committer.write(change)
+    account.refresh(box)
+    store.finish_background()
+    assert len(list((root(account) / ".New/cur").iterdir())) == 1
+    assert account.removals(box) == []
