@@ -1,6 +1,7 @@
 """A courier: takes one job after the other to one next hop, over one connection.
 
 Each attempt is recorded before it begins, in the same step that records how the one before ended.
+So what a crash of the process can repeat is the last transaction of each connection.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ log = logfmt.logger("queue")
 
 # A connection without work is kept this long.
 LINGER_S: Final = 1.0
+# How an attempt ended waits this long for another one to begin: one step records both.
+GATHER_S: Final = 0.01
 # After the disk could not take a record.
 RETRY_S: Final = 1.0
 # Messages that share the failure to reach their hop: at once, and in one step.
@@ -72,7 +75,8 @@ class Courier:
                 if not self._deliver(carrier, job):
                     return
             elif self._outcomes:
-                self._record([])
+                if not self._hop.wait(GATHER_S):
+                    self._record([])
             else:
                 now = time.monotonic()
                 idle_since = idle_since or now

@@ -21,6 +21,9 @@ REQUIRETLS_UNSUPPORTED = metrics.counter(
     "Messages with REQUIRETLS that could not go to a host.",
     ("reason",),
 )
+DMARC_REPORT_FAILURES = metrics.counter(
+    "mox_queue_dmarcreport_failure_total", "DMARC reports that could not be delivered."
+)
 DESTINATIONS = metrics.counter(
     "mox_queue_destinations_total", "Mail hosts that were to be delivered to."
 )

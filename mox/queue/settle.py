@@ -41,6 +41,8 @@ def settle(services: Services, msg: QueueMessage, delivery: Delivery, transport:
     has_told = _tell(services, msg, verdict, now)
     if not verdict.success:
         is_done = has_told and is_done
+    if is_done and not verdict.success and msg.is_dmarc_report:
+        metrics.DMARC_REPORT_FAILURES.inc()
     timer = metrics.delivery(msg.attempts, transport, verdict.tls_mode, verdict.label)
     timer.observe(duration_s)
     _log(msg, verdict, duration_s, is_done=is_done)

@@ -202,10 +202,10 @@ def test_second_queue_process_delivers_nothing(load_: Load) -> None:
     first, second = load_.start(), load_.start()
     load_.wait_for(100)
     assert load_.sink.most_open <= hop.SMARTHOST_COURIERS
-    load_.nursery.kill(load_.submitter)
     # All of it is due now, in hand of the first or not.
     load_.kick()
     load_.wait_for(20)
+    load_.nursery.kill(load_.submitter)
     load_.nursery.kill(first)
     eventually(lambda: load_.sink.open == 0)
     load_.kick()

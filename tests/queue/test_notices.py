@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from mox.queue import metrics
 from tests.queue.peer import Peer
 from tests.queue.site import Clock, Site, mx, parts
 
@@ -157,11 +158,13 @@ def test_whom_failures_are_told(
 def test_delayed_dmarc_reports_are_not_told(refused: Callable[..., Site], clock: Clock) -> None:
     site = refused("450 4.7.0 later")
     site.submit("you@there.example", is_dmarc_report=True)
+    before = metrics.DMARC_REPORT_FAILURES._value.get()
     site.start()
     times(site, clock)
     assert [str(m["subject"]) for m in site.mailbox("mjl", "Postmaster/dmarc")] == [
         "mail delivery failed"
     ]
+    assert metrics.DMARC_REPORT_FAILURES._value.get() == before + 1
 
 
 def test_internationalized_senders_are_told_in_utf8(refused: Callable[..., Site]) -> None:
