@@ -205,13 +205,41 @@ def reserve_lock_file(directory: Path) -> None:
         os.close(fd)
 
 
+def check_format(index_dir: Path) -> None:
+    """See whether this program can use the index, if there is one. Blocks; changes no file.
+
+    Raises StoreError when another version of mox made it.
+    """
+    if not (index_dir / "data.mdb").exists():
+        return
+    try:
+        # Without lock, as that would make files that belong to whoever asks. A server that runs
+        # may write what we read, but this key does not change.
+        env = lmdb.open(os.fspath(index_dir), max_dbs=1, readonly=True, lock=False)
+    except lmdb.Error as e:
+        advice = "check owner and mode of the index directory"
+        raise StoreError(ErrorKind.INTERNAL, f"cannot open {index_dir}: {e}", advice) from e
+    try:
+        meta = env.open_db(b"meta", create=False)
+        with env.begin() as txn:
+            _refuse_other(txn.get(b"version", db=meta))
+    except lmdb.NotFoundError:
+        return  # made, and nothing written yet
+    finally:
+        env.close()
+
+
 def _check_version(dbs: Databases) -> None:
     with dbs.env.begin() as txn:
         version = txn.get(b"version", db=dbs.meta)
-    if version == SCHEMA_VERSION:
-        return
     if version is not None:
-        text = f"index has format {version!r}, this program reads {SCHEMA_VERSION!r}"
-        raise StoreError(ErrorKind.INTERNAL, text, "use the matching version of mox")
+        _refuse_other(version)
+        return
     with dbs.env.begin(write=True) as txn:
         txn.put(b"version", SCHEMA_VERSION, db=dbs.meta, overwrite=False)
+
+
+def _refuse_other(version: bytes | None) -> None:
+    if version not in (None, SCHEMA_VERSION):
+        text = f"index has format {version!r}, this program reads {SCHEMA_VERSION!r}"
+        raise StoreError(ErrorKind.INTERNAL, text, "use the matching version of mox")

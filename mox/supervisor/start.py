@@ -12,6 +12,7 @@ from setproctitle import setproctitle
 
 from mox import logfmt
 from mox.supervisor import datadir, handover
+from mox.supervisor.aside import run_aside
 from mox.supervisor.load import Options, load
 from mox.supervisor.malloc import give_memory_back
 from mox.supervisor.privileges import raise_file_limit
@@ -26,6 +27,7 @@ def check(options: Options) -> int:
     settings = load(options)
     logfmt.configure(settings.log_level, settings.package_log_levels)
     _load_code()
+    _check_index(settings)
     return 0
 
 
@@ -47,6 +49,8 @@ def serve(options: Options) -> int:
     raise_file_limit()
     give_memory_back()
     _load_code()
+    if inherited is None:
+        _check_index(settings)
 
     from mox.supervisor.arbiter import Supervisor
     from mox.supervisor.kinds import KINDS
@@ -62,6 +66,13 @@ def serve(options: Options) -> int:
     pattern = "*" if inherited is None else f"*_{os.getpid()}"
     datadir.forget_metrics(settings.data_dir, pattern)
     return supervisor.run()
+
+
+def _check_index(settings: Settings) -> None:
+    """Better no server than workers that all end at once: those who connect would wait."""
+    from mox.store.env import check_format
+
+    run_aside(partial(check_format, settings.data_dir / "index"))
 
 
 def command_line() -> Sequence[str]:

@@ -10,6 +10,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from tests.support.rawsmtp import RawSMTP
@@ -189,3 +190,18 @@ def value(text: str, name: str, *labels: str) -> float:
     return sum(
         float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in labels)
     )
+
+
+def test_an_index_of_another_version_is_refused_at_start(tmp_path: Path) -> None:
+    directory = tmp_path / "mox"
+    words = ("localserve", "-dir", directory, "-port-offset", str(free_offset()))
+    assert mox(*words, "-initonly").returncode == 0
+    env = lmdb.open(str(directory / "index"), map_size=1 << 30, max_dbs=1)
+    with env.begin(write=True, db=env.open_db(b"meta", create=False)) as txn:
+        txn.put(b"version", b"0")
+    env.close()
+    for command in (words[:3], ("-config", directory / "mox.conf", "serve", "-check")):
+        done = mox(*command)
+        assert done.returncode == 1
+        assert "index has format b'0'" in done.stderr
+        assert "use the matching version of mox" in done.stderr
