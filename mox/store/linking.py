@@ -98,8 +98,8 @@ def _fill(links: Links, source: int, target: str, pairs: Sequence[tuple[str, str
                 raise
             _copy(source, old, target, cur, name)
         links.names.append(name)
-    os.fsync(cur)
     links.times = before, os.fstat(cur).st_mtime_ns
+    os.fsync(cur)
 
 
 def _copy(source: int, old: str, target: str, cur: int, name: str) -> None:

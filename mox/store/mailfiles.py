@@ -178,13 +178,15 @@ def paths_of_bases(directory: str, bases: set[str]) -> list[str]:
     ]
 
 
-def unlink_in(directory: int, paths: Sequence[str]) -> None:
-    """The same below a descriptor."""
+def unlink_in(directory: int, paths: Sequence[str]) -> list[str]:
+    """The same below a descriptor; those that were gone."""
+    missing: list[str] = []
     for path in paths:
         try:
             os.unlink(path, dir_fd=directory)
         except FileNotFoundError:
-            continue
+            missing.append(path)
+    return missing
 
 
 def unlink_files(directory: str, paths: Sequence[str]) -> None:

@@ -13,11 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mox import logfmt
-from mox.store import messages
+from mox.store import maildir, messages
 from mox.store.account_txn import AccountTxn
 from mox.store.errors import StoreError
 from mox.store.linking import opened
-from mox.store.mailfiles import close_file, mtimes_in, unlink_in
+from mox.store.mailfiles import close_file, mtimes_in, paths_of_bases, unlink_in
 from mox.store.model import MailboxId, ModSeq
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mox.store.committer import WriteTxn
 
 log = logfmt.logger("store")
+
+# Takes paths away from below a directory's descriptor; those that were not there.
+_Take = Callable[[int, Sequence[str]], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +71,28 @@ def put_away(
 ) -> None:
     """Move files of expunged messages to where sessions that still show them find them.
 
-    One that is not there was renamed or removed meanwhile; the keeper clears such leftovers
-    before it forgets about them. modseqs: of the removals. Waits.
+    modseqs: of the removals. Waits.
     """
 
-    def take(source: int) -> None:
+    uids = {_base(path): uid for uid, path in files}
+
+    def take(source: int, paths: Sequence[str]) -> list[str]:
         try:
             target = os.open(expunged_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as e:
             log.warn("keeping removed messages for those that still show them", err=e)
-            unlink_in(source, [path for _, path in files])
-            return
+            return unlink_in(source, paths)
         try:
-            for uid, path in files:
-                _put_away(source, path, target, expunged_name(mailbox_id, uid))
+            return [
+                path
+                for path in paths
+                if not _put_away(source, path, target, expunged_name(mailbox_id, uids[_base(path)]))
+            ]
         finally:
             close_file(target)
 
-    _take_away(account, mailbox_id, account.present_directory(mailbox_id), modseqs, take)
+    directory = account.present_directory(mailbox_id)
+    _take_away(account, mailbox_id, directory, [path for _, path in files], modseqs, take)
 
 
 def remove_moved(account: Account, mailbox_id: MailboxId, leftovers: Sequence[Leftovers]) -> None:
@@ -97,30 +104,36 @@ def remove_moved(account: Account, mailbox_id: MailboxId, leftovers: Sequence[Le
     for directory, some in by_directory.items():
         paths = [path for each in some for path in each.paths]
         modseqs = [each.modseq for each in some]
-        _take_away(account, mailbox_id, directory, modseqs, partial(unlink_in, paths=paths))
+        _take_away(account, mailbox_id, directory, paths, modseqs, unlink_in)
 
 
 def _take_away(
     account: Account,
     mailbox_id: MailboxId,
     directory: str | None,
+    paths: Sequence[str],
     modseqs: Sequence[int],
-    take: Callable[[int], None],
+    take: _Take,
 ) -> None:
     """Do so, and note that the directories changed by our hand."""
     if directory is None:
         return  # the mailbox was deleted, and the files with it
-    times = account.store.pool.apply(_timed_take, (directory, take))
+    times = account.store.pool.apply(_timed_take, (directory, paths, take))
     if times is not None:
         note = partial(_note_removals, account.id, mailbox_id, modseqs, times)
         account.store.write(note, durable=False)
 
 
-def _timed_take(directory: str, take: Callable[[int], None]) -> dict[str, tuple[int, int]] | None:
+def _timed_take(
+    directory: str, paths: Sequence[str], take: _Take
+) -> dict[str, tuple[int, int]] | None:
     try:
         with opened(directory) as fd:
             before = mtimes_in(fd)
-            take(fd)
+            missing = take(fd, paths)
+            if missing:
+                # Their flags have just been shown: they have other names.
+                take(fd, paths_of_bases(directory, set(map(_base, missing))))
             after = mtimes_in(fd)
     except FileNotFoundError:
         return None  # renamed: whoever did that sees to it that it is compared
@@ -143,12 +156,18 @@ def _note_removals(
     account.save()
 
 
-def _put_away(source: int, path: str, target: int, name: str) -> None:
+def _base(path: str) -> str:
+    return maildir.split_name(path[4:])[0]
+
+
+def _put_away(source: int, path: str, target: int, name: str) -> bool:
+    """False when it is not there."""
     try:
         os.rename(path, name, src_dir_fd=source, dst_dir_fd=target)
     except FileNotFoundError:
-        return
+        return False
     except OSError as e:
         # Better gone from these sessions than back for all; removing needs no space.
         log.warn("keeping a removed message for those that still show it", err=e)
         os.unlink(path, dir_fd=source)
+    return True

@@ -720,3 +720,20 @@ def test_a_comparison_forgets_no_removal_that_it_did_not_see(
     store.finish_background()
     assert len(list((root(account) / ".New/cur").iterdir())) == 1
     assert account.removals(box) == []
+
+
+@pytest.mark.parametrize("move", [False, True])
+def test_files_whose_flags_have_just_been_shown_are_taken_away_too(
+    account: Account, inbox: MailboxId, spool: MakeSpool, store: Store, move: bool
+) -> None:
+    box = account.create_mailbox("New")[0].id
+    append(account, box, spool, 2)
+    first = root(account) / ".New" / str(account.path(box, 1))
+    first.rename(f"{first}FS")  # as the keeper does, which has not committed it yet
+    if move:
+        account.move(box, [1], inbox)
+    else:
+        account.remove(box, [1])
+    store.finish_background()
+    assert len(list((root(account) / ".New/cur").iterdir())) == 1
+    account.read(box, 1)  # for who still shows it
