@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gevent import Greenlet
 
     from mox.delivery.authenticate import Checks, Client
+    from mox.dns import Answer
 
 # A client that stays connected is looked up again after so long.
 NAME_S: Final = 300.0
@@ -28,7 +29,7 @@ NAME_S: Final = 300.0
 class Ahead:
     """The questions about one transaction, each in a greenlet. `cancel` when it ends early."""
 
-    __slots__ = ("_asked", "_author", "_checks", "_reverse", "_sender")
+    __slots__ = ("_asked", "_author", "_checks", "_records", "_reverse", "_sender")
 
     def __init__(self, checks: Checks, client: Client, before: Ahead | None = None) -> None:
         """`before`: of the same connection, whose name for the client still counts."""
@@ -41,6 +42,7 @@ class Ahead:
             self._reverse = gevent.spawn(checks.iprev, client)
         self._sender = gevent.spawn(checks.spf, client)
         self._author: Domain | None = None
+        self._records: list[Greenlet[..., Answer]] = []
         # Most messages have the same domain in From.
         sender = client.mail_from.domain
         if isinstance(sender, Domain):
@@ -58,7 +60,8 @@ class Ahead:
         """Have the DMARC record of a domain looked up: the resolver knows it when it is needed."""
         if domain != self._author:
             self._author = domain
-            gevent.spawn(self._checks.resolver.query, record_name(domain), "TXT")
+            query = self._checks.resolver.query
+            self._records.append(gevent.spawn(query, record_name(domain), "TXT"))
 
     def iprev(self) -> IPRevResult:
         """Wait for the name of the client."""
@@ -69,6 +72,12 @@ class Ahead:
         return self._sender.get()
 
     def cancel(self) -> None:
-        """Nobody will ask for SPF any more."""
+        """Nobody will ask for SPF or DMARC any more.
+
+        A client that begins transactions and drops them must not leave questions behind.
+        """
         if not self._sender.ready():
             self._sender.kill(block=False)
+        for record in self._records:
+            if not record.ready():
+                record.kill(block=False)
