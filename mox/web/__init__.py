@@ -11,14 +11,16 @@ read what it does not want. Bytes of a body come within a time limit; Connection
 ConnectionLost (mox.serving.errors) pass through the application to its caller, as does what
 breaks the body's framing (gunicorn.http.errors.ParseException, answered with 400).
 
-    def make_app(services: Services) -> WSGIApplication: ...
+    def make_app(services: Services) -> Bottle:
+        app = Bottle(catchall=False)
 
-    def app(environ, start_response):
-        request = request_of(environ)  # typed: cid, remote_ip, listener, is_https, tls, log, …
-        login = services.access.authenticate(environ, "webapi")
-        if isinstance(login, Refused):
-            return refuse(login, start_response)
-        ...  # login.account_id, login.account, login.login_address; services.ctx.store
+        @app.post("/call")
+        def call() -> HTTPResponse:
+            http = request_of(request.environ)  # cid, remote_ip, listener, is_https, tls, log, …
+            login = services.access.authenticate(request.environ, "webapi")
+            if isinstance(login, Refused):
+                return refuse(login)
+            ...  # login.account_id, login.account, login.login_address; services.ctx.store
 
 `mox.web.apps` has the list of applications.
 """

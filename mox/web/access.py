@@ -16,13 +16,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bottle import HTTPResponse
+
 from mox.sasl.outcome import Reason
 from mox.serving.login import Authenticator, Client, LoggedIn, LoginFailed, count_success
 from mox.store.model import AccountId
 from mox.web.request import request_of
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIEnvironment
+    from wsgiref.types import WSGIEnvironment
 
     from mox.config import Config
     from mox.networks import IP
@@ -54,14 +56,10 @@ class Refused:
     text: str
 
 
-def refuse(
-    refused: Refused, start_response: StartResponse, headers: Iterable[tuple[str, str]] = ()
-) -> Iterable[bytes]:
-    """Give the answer, with `headers` in addition."""
-    body = f"{refused.text}\n".encode()
-    fixed = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
-    start_response(refused.status, [*fixed, *refused.headers, *headers])
-    return [body]
+def refuse(refused: Refused, headers: Iterable[tuple[str, str]] = ()) -> HTTPResponse:
+    """Return the answer, with `headers` in addition."""
+    fields = [("Content-Type", "text/plain; charset=utf-8"), *refused.headers, *headers]
+    return HTTPResponse(f"{refused.text}\n".encode(), refused.status, fields)
 
 
 @dataclass(frozen=True, slots=True)

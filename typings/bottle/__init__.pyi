@@ -21,6 +21,16 @@ class BaseResponse:
     status: int | str
     def set_header(self, name: str, value: str) -> None: ...
 
+class HTTPResponse(BaseResponse):
+    body: bytes | Iterable[bytes]
+    headerlist: list[tuple[str, str]]
+    def __init__(
+        self,
+        body: bytes | Iterable[bytes] = b"",
+        status: int | str | None = None,
+        headers: Iterable[tuple[str, str]] | None = None,
+    ) -> None: ...
+
 class BaseRequest:
     MEMFILE_MAX: int
     method: str

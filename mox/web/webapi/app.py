@@ -6,11 +6,11 @@ other site can call: nothing is allowed across origins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from mox.web import answers
+from bottle import Bottle, HTTPResponse, request
+
 from mox.web.webapi import pages
 from mox.web.webapi.call import Surroundings
 from mox.web.webapi.calling import HEADERS, Caller
@@ -18,56 +18,66 @@ from mox.web.webapi.origins import is_of_another_site
 from mox.webapi.methods import METHODS, VERSION
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
     from mox.web.services import Services
 
 _TOP: Final = f"/{VERSION}/"
-_NOT_GET: Final = answers.plain(
-    HTTPStatus.METHOD_NOT_ALLOWED, "405 - method not allow", [("Allow", "GET"), *HEADERS]
-)
-_NOT_GET_OR_POST: Final = answers.plain(
-    HTTPStatus.METHOD_NOT_ALLOWED,
-    "405 - method not allowed - use get or post",
-    [("Allow", "GET, POST"), *HEADERS],
-)
-_NOT_FOR_OTHERS: Final = answers.plain(
-    HTTPStatus.FORBIDDEN, "403 - forbidden - pages of other sites may not call", HEADERS
-)
-_NOT_FOUND: Final = answers.plain(HTTPStatus.NOT_FOUND, "404 page not found", HEADERS)
+_ANY: Final = "ANY"
 
 
-def make_app(services: Services) -> WSGIApplication:
+def make_app(services: Services) -> Bottle:
     """The application of one process."""
     caller = Caller(services.access, Surroundings(services.ctx))
+    # What breaks a connection passes through to whoever has the connection.
+    app = Bottle(catchall=False)
 
-    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path: str = environ["PATH_INFO"]
-        verb: str = environ["REQUEST_METHOD"]
-        method = METHODS.get(path[len(_TOP) :]) if path.startswith(_TOP) else None
-        if method is not None and verb == "POST":
-            if is_of_another_site(environ):
-                return _NOT_FOR_OTHERS(environ, start_response)
-            return caller.answer(method, environ, start_response)
-        if method is not None and verb != "GET":
-            return _NOT_GET_OR_POST(environ, start_response)
-        return _document(path, verb, environ, start_response)
+    @app.route("/", _ANY)
+    def top() -> HTTPResponse:
+        if request.method != "GET":
+            return _plain(HTTPStatus.METHOD_NOT_ALLOWED, "405 - method not allow", ("Allow", "GET"))
+        location = f"{request.environ['SCRIPT_NAME']}{_TOP}"
+        return _plain(HTTPStatus.SEE_OTHER, f"303 - see {location}", ("Location", location))
+
+    @app.route(_TOP, _ANY)
+    def index() -> HTTPResponse:
+        return _document("")
+
+    @app.route(f"{_TOP}<name:path>", _ANY)
+    def method_or_page(name: str) -> HTTPResponse:
+        method = METHODS.get(name)
+        if method is None or request.method == "GET":
+            return _document(name)
+        if request.method != "POST":
+            return _plain(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "405 - method not allowed - use get or post",
+                ("Allow", "GET, POST"),
+            )
+        if is_of_another_site(request.environ):
+            return _plain(
+                HTTPStatus.FORBIDDEN, "403 - forbidden - pages of other sites may not call"
+            )
+        return caller.answer(method, request.environ)
+
+    @app.route("/<path:path>", _ANY)
+    def nothing(path: str) -> HTTPResponse:
+        return _not_found()
 
     return app
 
 
-def _document(
-    path: str, verb: str, environ: WSGIEnvironment, start_response: StartResponse
-) -> Iterable[bytes]:
+def _document(name: str) -> HTTPResponse:
     """Answer with a page."""
-    if path == "/":
-        if verb != "GET":
-            return _NOT_GET(environ, start_response)
-        return answers.see_other(f"{environ['SCRIPT_NAME']}{_TOP}")(environ, start_response)
-    base = f"{environ['SCRIPT_NAME']}/"
-    page = pages.find_page(path[len(_TOP) :], base) if path.startswith(_TOP) else None
+    page = pages.find_page(name, f"{request.environ['SCRIPT_NAME']}/")
     if page is None:
-        return _NOT_FOUND(environ, start_response)
-    headers = [("Content-Type", page.content_type), ("Content-Length", str(len(page.body)))]
-    start_response("200 OK", [*headers, *pages.HEADERS.items()])
-    return [] if verb == "HEAD" else [page.body]
+        return _not_found()
+    headers = [("Content-Type", page.content_type), *pages.HEADERS.items()]
+    return HTTPResponse(page.body, 200, headers)
+
+
+def _not_found() -> HTTPResponse:
+    return _plain(HTTPStatus.NOT_FOUND, "404 page not found")
+
+
+def _plain(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> HTTPResponse:
+    fields = [("Content-Type", "text/plain; charset=utf-8"), *headers, *HEADERS]
+    return HTTPResponse(f"{text}\n".encode(), status.value, fields)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
+from bottle import HTTPResponse
 from gunicorn.http.errors import ParseException
 from msgspec import Struct
 
@@ -27,7 +28,7 @@ from mox.webapi.decoding import RequestError, decode_request
 from mox.webapi.types import IDEMPOTENCY_HEADER, MAX_IDEMPOTENCY_KEY, Error, ErrorCode
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIEnvironment
+    from wsgiref.types import WSGIEnvironment
 
     from prometheus_client import Counter, Histogram
 
@@ -90,9 +91,7 @@ class Caller:
         self._access = access
         self._surroundings = surroundings
 
-    def answer(
-        self, method: Method, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def answer(self, method: Method, environ: WSGIEnvironment) -> HTTPResponse:
         """Call a method for whoever the credentials are of."""
         began = time.perf_counter()
         http = request_of(environ)
@@ -113,8 +112,8 @@ class Caller:
         results.inc()
         duration.observe(time.perf_counter() - began)
         if isinstance(result, Refused):
-            return refuse(result, start_response, HEADERS)
-        return _respond(result, start_response)
+            return refuse(result, HEADERS)
+        return _respond(result)
 
     def _call(self, method: Method, http: Request, environ: WSGIEnvironment) -> Result | Refused:
         try:
@@ -169,20 +168,14 @@ def _children(method: str, outcome: str) -> tuple[Counter, Histogram]:
     return _RESULTS.labels(method, outcome), _DURATION.labels(method)
 
 
-def _respond(result: Result, start_response: StartResponse) -> Iterable[bytes]:
+def _respond(result: Result) -> HTTPResponse:
     if isinstance(result, Octets):
         headers = [("Content-Type", result.content_type), *_OCTET_HEADERS]
-        start_response("200 OK", headers)
-        return result.pieces
+        return HTTPResponse(result.pieces, 200, headers)
     is_error = isinstance(result, Error)
     if isinstance(result, Answer):
         body, is_error = result.body + b"\n", result.is_error
     else:
         body = _encode(result) + b"\n"
-    headers = [
-        ("Content-Type", "application/json; charset=utf-8"),
-        ("Content-Length", str(len(body))),
-        *HEADERS,
-    ]
-    start_response("400 Bad Request" if is_error else "200 OK", headers)
-    return [body]
+    headers = [("Content-Type", "application/json; charset=utf-8"), *HEADERS]
+    return HTTPResponse(body, 400 if is_error else 200, headers)

@@ -77,7 +77,7 @@ def test_without_a_good_login_the_answer_is_401(
     headers = {"Content-Type": FORM, **authorization}
     answer = webapi.http("POST", "/webapi/v0/SuppressionList", LIST, headers)
     assert answer.status == 401
-    assert answer.headers["WWW-Authenticate"] == "Basic realm=webapi"
+    assert answer.headers["Www-Authenticate"] == "Basic realm=webapi"
     assert (
         answer.body == b"401 - unauthorized - use http basic auth with email address as username\n"
     )
