@@ -37,6 +37,12 @@ def make_key(server: Server, selector: str) -> str:
     return "".join(re.findall(r'"([^"]*)"', record))
 
 
+def own_signing(server: Server) -> str:
+    """What localserve writes about signatures."""
+    text = (server.directory / "domains.conf").read_text()
+    return text[text.index("\n\t\t# Messages are signed") : text.index("Accounts:\n")]
+
+
 def submitted(server: Server) -> bytes:
     """Submit a message, and return it as it came back."""
     server.empty("INBOX")
@@ -75,6 +81,8 @@ def test_keys_are_used_as_soon_as_the_configuration_names_them(server: Server) -
     def dns(name: bytes, timeout: int = 5) -> bytes:
         return records[name.decode()].encode()
 
+    assert signed_by(server, b"localserve")
+    server.edit("domains.conf", own_signing(server), "")
     signed_by(server)
     server.edit("domains.conf", DOMAIN, DOMAIN + DKIM)
     assert server.run("config", "test").returncode == 0
