@@ -12,9 +12,11 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
+from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from mox.errors import MoxError
@@ -45,19 +47,20 @@ class GoodPasswords:
         self._key = os.urandom(32)
         self._table = mmap.mmap(-1, self._SLOTS * self._SLOT.size)
 
-    def knows(self, username: str, password: str, version: bytes, now: float) -> bool:
-        digest, offset = self._place(username, password, version)
-        known, until = self._SLOT.unpack_from(self._table, offset)
+    def digest(self, username: str, password: str, version: bytes) -> bytes:
+        """Return what stands for a password in the table."""
+        text = f"{username}\0{password}\0".encode("utf-8", "surrogatepass") + version
+        return hmac.digest(self._key, text, "sha256")
+
+    def knows(self, digest: bytes, now: float) -> bool:
+        known, until = self._SLOT.unpack_from(self._table, self._offset(digest))
         return hmac.compare_digest(known, digest) and until > now
 
-    def remember(self, username: str, password: str, version: bytes, until: float) -> None:
-        digest, offset = self._place(username, password, version)
-        self._SLOT.pack_into(self._table, offset, digest, until)
+    def remember(self, digest: bytes, until: float) -> None:
+        self._SLOT.pack_into(self._table, self._offset(digest), digest, until)
 
-    def _place(self, username: str, password: str, version: bytes) -> tuple[bytes, int]:
-        text = f"{username}\0{password}\0".encode("utf-8", "surrogatepass") + version
-        digest = hmac.digest(self._key, text, "sha256")
-        return digest, int.from_bytes(digest[:4], "big") % self._SLOTS * self._SLOT.size
+    def _offset(self, digest: bytes) -> int:
+        return int.from_bytes(digest[:4], "big") % self._SLOTS * self._SLOT.size
 
 
 # Made when the supervisor imports this module, before it forks: so all workers have the same.
@@ -74,29 +77,49 @@ class Passwords:
         self._good = good
         self._pool: ThreadPool | None = None
         self._waiting = 0
+        self._under_way: dict[bytes, Event] = {}
 
     def check(self, username: str, record: Credentials | None, password: str) -> bool:
         """Say whether the password is right; waits for a thread unless it is remembered.
 
         Without a record the answer is no, after as much work. Raises Busy.
         """
-        now = self._clock()
-        if record is not None and self._good.knows(username, password, record.version, now):
-            return True
-        good = self._in_thread(record, password)
-        if good and record is not None:
-            until = self._clock() + REMEMBER_S
-            self._good.remember(username, password, record.version, until)
-        return good
+        if record is None:
+            return self._in_thread(None, password)
+        digest = self._good.digest(username, password, record.version)
+        while not self._good.knows(digest, self._clock()):
+            # A program that begins with many connections costs one check, not one for each.
+            same = self._under_way.get(digest)
+            if same is None:
+                return self._is_good(digest, record, password)
+            with self._waits():
+                same.wait()
+        return True
+
+    def _is_good(self, digest: bytes, record: Credentials, password: str) -> bool:
+        done = self._under_way[digest] = Event()
+        try:
+            good = self._in_thread(record, password)
+            if good:
+                self._good.remember(digest, self._clock() + REMEMBER_S)
+            return good
+        finally:
+            del self._under_way[digest]
+            done.set()
 
     def _in_thread(self, record: Credentials | None, password: str) -> bool:
-        if self._waiting >= MAX_WAITING:
-            raise Busy("too many passwords are being checked")
         if self._pool is None:
             self._pool = ThreadPool(THREADS)
+        with self._waits():
+            good: bool = self._pool.apply(verify_password, (record, password))
+        return good
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        if self._waiting >= MAX_WAITING:
+            raise Busy("too many passwords are being checked")
         self._waiting += 1
         try:
-            good: bool = self._pool.apply(verify_password, (record, password))
+            yield
         finally:
             self._waiting -= 1
-        return good

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -252,15 +253,60 @@ def test_memory_ends_after_a_while(record: Credentials, monkeypatch: pytest.Monk
 def test_memory_is_shared_with_processes_forked_later() -> None:
     good = GoodPasswords()
     pid = os.fork()
+    digest = good.digest(USER, PASSWORD, b"1")
     if pid == 0:
-        good.remember(USER, PASSWORD, b"1", 100.0)
+        good.remember(digest, 100.0)
         os._exit(0)
     os.waitpid(pid, 0)
-    assert good.knows(USER, PASSWORD, b"1", 99.0)
+    assert good.knows(digest, 99.0)
     for wrong in ((OTHER, PASSWORD, b"1"), (USER, "other", b"1"), (USER, PASSWORD, b"2")):
-        assert not good.knows(*wrong, 99.0)
-    assert not good.knows(USER, PASSWORD, b"1", 100.0)
-    assert not GoodPasswords().knows(USER, PASSWORD, b"1", 99.0)
+        assert not good.knows(good.digest(*wrong), 99.0)
+    assert not good.knows(digest, 100.0)
+    other = GoodPasswords()
+    assert other.digest(USER, PASSWORD, b"1") != digest
+    assert not other.knows(digest, 99.0)
+
+
+def test_many_connections_with_one_right_password_cost_one_check(
+    record: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def verify(_: Credentials, password: str) -> bool:
+        calls.append(password)
+        time.sleep(0.01)
+        return password == PASSWORD
+
+    monkeypatch.setattr(passwords_module, "verify_password", verify)
+    checks = Passwords(good=GoodPasswords())
+    with gevent.Timeout(20):
+        for password, expected in ((PASSWORD, 1), ("wrong", 5)):
+            calls.clear()
+            jobs = [gevent.spawn(checks.check, USER, record, password) for _ in range(5)]
+            gevent.joinall(jobs, raise_error=True)
+            assert {job.value for job in jobs} == {password == PASSWORD}
+            assert len(calls) == expected
+
+
+def test_a_check_that_is_given_up_does_not_hold_up_the_same_one(record: Credentials) -> None:
+    checks = Passwords(good=GoodPasswords())
+    with gevent.Timeout(20):
+        jobs = [gevent.spawn(checks.check, USER, record, PASSWORD) for _ in range(3)]
+        gevent.sleep(0)
+        jobs[0].kill()
+        gevent.joinall(jobs[1:], raise_error=True)
+    assert [job.value for job in jobs[1:]] == [True, True]
+
+
+def test_the_same_password_too_often_at_once_tries_later(
+    record: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords_module, "MAX_WAITING", 3)
+    checks = Passwords(good=GoodPasswords())
+    with gevent.Timeout(20):
+        jobs = [gevent.spawn(checks.check, USER, record, PASSWORD) for _ in range(5)]
+        gevent.joinall(jobs)
+    assert [isinstance(job.exception, passwords_module.Busy) for job in jobs].count(True) == 2
 
 
 def test_too_many_at_once_try_later(ctx: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
