@@ -82,7 +82,9 @@ def test_other_requests(server: Server, method: str, path: str, status: int) -> 
     [
         b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 100_000,
         b"GET /" + b"x" * 100_000,
-        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(1000)),
+        b"GET / HTTP/1.1\r\nHost: a\r\n"
+        + b"".join(b"X%d: y\r\n" % n for n in range(1000))
+        + b"\r\n",
         b"\x16\x03\x01" * 10_000,
     ],
 )
