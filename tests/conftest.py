@@ -1,5 +1,7 @@
 """Property tests: the same examples in every run, so that a change is judged by what it changes.
 
+Every test begins with the umask that users have.
+
 Fuzzing: with MOX_FUZZ in the environment only property tests run, with many more, random examples.
 """
 
@@ -40,3 +42,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             suppress_health_check=list(HealthCheck),
         )
         setattr(holder, name, more)
+
+
+def pytest_runtest_setup() -> None:
+    # Commands that a test runs in its own process narrow it, as they would in theirs.
+    os.umask(0o022)
