@@ -48,13 +48,12 @@ class FileWrite:
     """A file to be made durable at `final` before the transaction of its job commits.
 
     parts: its content in stored form, written to `tmp` first. When `parts` is None, `tmp` is a
-    durable file already, or with `link` a durable file elsewhere that gets a second name.
+    durable file already.
     """
 
     tmp: str
     final: str
     parts: Sequence[bytes] | None = None
-    link: bool = False
 
 
 @dataclass(slots=True)
@@ -160,8 +159,7 @@ class FileBatch:
         """
         for file in job:
             with contextlib.suppress(OSError):
-                if not file.link:
-                    os.unlink(file.tmp)
+                os.unlink(file.tmp)
             directory, name = os.path.split(file.final)
             fd = self._directories.get(directory)
             if fd is not None:
@@ -213,10 +211,7 @@ class FileBatch:
             for file in job:
                 directory, name = os.path.split(file.final)
                 fd = self._directories[directory]
-                if file.link:
-                    os.link(file.tmp, name, dst_dir_fd=fd)
-                else:
-                    os.rename(file.tmp, name, dst_dir_fd=fd)
+                os.rename(file.tmp, name, dst_dir_fd=fd)
         except OSError as e:
             return self._failed(job, e)
         return None

@@ -210,14 +210,6 @@ def test_what_is_discarded_is_found_wherever_its_directory_went(root: Path) -> N
     assert names(root) == ["new/a"], "what was committed is not touched"
 
 
-def test_a_name_that_is_taken_is_no_place_for_a_link(root: Path) -> None:
-    (root / "new/source").write_bytes(b"x")
-    (root / "other/taken").write_bytes(b"y")
-    taken = FileWrite(f"{root}/new/source", f"{root}/other/taken", link=True)
-    (result,) = batch_in(root).make_durable([[taken]])
-    assert result is not None
-
-
 def test_one_file_is_synced_by_itself(root: Path, disk: Disk) -> None:
     batch = FileBatch(str(root), lambda: disk.now)
     batch._file_cost.seconds = 100.0
