@@ -22,18 +22,19 @@ QUEUE = 2
 class Bells:
     """All bells of the server, seen from the process in `slot`."""
 
-    __slots__ = ("_listening", "fd", "fds", "slot")
+    __slots__ = ("_is_alone", "_listening", "fd", "fds", "slot")
 
-    def __init__(self, fds: Sequence[int], slot: int) -> None:
+    def __init__(self, fds: Sequence[int], slot: int, *, is_alone: bool = False) -> None:
         self.fds = tuple(fds)
         self.slot = slot
         self.fd = self.fds[slot]
         self._listening: mmap.mmap | None = None
+        self._is_alone = is_alone
 
     @classmethod
     def alone(cls) -> Bells:
         """A single bell, for a process that runs without a supervisor."""
-        return cls([os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)], 0)
+        return cls([os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)], 0, is_alone=True)
 
     def share(self, path: Path) -> None:
         """Use the page at `path` that all processes share. Without it everyone is rung.
@@ -68,11 +69,14 @@ class Bells:
             return
 
     def close(self) -> None:
-        """Stop listening and let go of the shared page; the descriptors stay open."""
+        """Stop listening and let go of the shared page; the supervisor's bells stay open."""
         if self._listening is not None:
             self.listen(0)
             self._listening.close()
             self._listening = None
+        if self._is_alone:
+            os.close(self.fd)
+            self._is_alone = False
 
 
 def _ring(fd: int) -> None:
