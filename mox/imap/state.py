@@ -12,7 +12,9 @@ TRANSITIONS (state × event). Rules of this file: no wire syntax, no mailbox dat
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 
 class State(Enum):
@@ -97,14 +99,40 @@ _IMPLIED = {Feature.QRESYNC: (Feature.CONDSTORE,)}
 _FEATURES = {feature.value: feature for feature in Feature}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Enabled:
+    """What is switched on, asked for with every response; one object for all who have the same."""
+
+    features: frozenset[Feature]
+    utf8: bool
+    rev2: bool
+    condstore: bool
+    qresync: bool
+    metadata: bool
+    uidonly: bool
+
+
+@cache
+def _enabled(features: frozenset[Feature]) -> Enabled:
+    return Enabled(
+        features,
+        utf8=not features.isdisjoint((Feature.UTF8_ACCEPT, Feature.IMAP4REV2)),
+        rev2=Feature.IMAP4REV2 in features,
+        condstore=Feature.CONDSTORE in features,
+        qresync=Feature.QRESYNC in features,
+        metadata=Feature.METADATA in features,
+        uidonly=Feature.UIDONLY in features,
+    )
+
+
 class Session:
     """State and enabled features of one connection."""
 
-    __slots__ = ("_enabled", "_state", "read_only")
+    __slots__ = ("_state", "on", "read_only")
 
     def __init__(self) -> None:
         self._state = State.NOT_AUTHENTICATED
-        self._enabled: frozenset[Feature] = frozenset()
+        self.on = _enabled(frozenset())
         self.read_only = False  # of the selected mailbox
 
     @property
@@ -120,16 +148,16 @@ class Session:
         self._state = TRANSITIONS[self._state, happening]
         if happening is Happening.UNAUTHENTICATED:
             # RFC 8437 §3: what ENABLE has switched on is off again.
-            self._enabled = frozenset()
+            self.on = _enabled(frozenset())
         self.read_only = read_only and self._state is State.SELECTED
 
     def enabled(self, feature: Feature) -> bool:
-        return feature in self._enabled
+        return feature in self.on.features
 
     def enable(self, feature: Feature) -> bool:
         """Switch on `feature` and what it implies; tells whether it was off before."""
-        fresh = feature not in self._enabled
-        self._enabled = self._enabled.union((feature, *_IMPLIED.get(feature, ())))
+        fresh = feature not in self.on.features
+        self.on = _enabled(self.on.features.union((feature, *_IMPLIED.get(feature, ()))))
         return fresh
 
     def enable_named(self, names: Iterable[str], *, disabled: Iterable[str] = ()) -> list[str]:
@@ -143,7 +171,7 @@ class Session:
             feature = _FEATURES.get(name.upper())
             if feature is None or name.upper() in suppressed:
                 continue
-            before = self._enabled
+            before = self.on.features
             if not self.enable(feature):
                 continue
             echo.append(name)
@@ -153,26 +181,26 @@ class Session:
     @property
     def utf8(self) -> bool:
         """Whether names and strings travel as UTF-8 (RFC 6855 §3, RFC 9051 §5.1)."""
-        return bool(self._enabled & {Feature.UTF8_ACCEPT, Feature.IMAP4REV2})
+        return self.on.utf8
 
     @property
     def rev2(self) -> bool:
-        return Feature.IMAP4REV2 in self._enabled
+        return self.on.rev2
 
     @property
     def condstore(self) -> bool:
-        return Feature.CONDSTORE in self._enabled
+        return self.on.condstore
 
     @property
     def uidonly(self) -> bool:
         """Whether message sequence numbers are not used (RFC 9586)."""
-        return Feature.UIDONLY in self._enabled
+        return self.on.uidonly
 
     @property
     def metadata(self) -> bool:
         """Whether the client wants to hear of changed annotations (RFC 5464 §4.1)."""
-        return Feature.METADATA in self._enabled
+        return self.on.metadata
 
     @property
     def qresync(self) -> bool:
-        return Feature.QRESYNC in self._enabled
+        return self.on.qresync

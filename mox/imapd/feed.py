@@ -7,6 +7,8 @@ session looks by itself before it answers a command.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import gevent
@@ -17,6 +19,8 @@ from mox.store.errors import HistoryLost
 from mox.store.model import Change, MailboxId, MessageTuple
 
 if TYPE_CHECKING:
+    from array import array
+
     from mox.store import Store
     from mox.store.account import Account
 
@@ -34,12 +38,21 @@ class Follower(Protocol):
         """Look at the feed, which has just advanced; must not wait."""
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What sessions that know the same of a mailbox are told of new messages, and know then."""
+
+    text: bytes
+    uids: array[int]
+
+
 class Feed:
     """The changes of one account up to `modseq`, and texts that several sessions will send."""
 
     __slots__ = (
         "_added",
         "_announcing",
+        "_arrivals",
         "_floor",
         "_followers",
         "_lines",
@@ -60,6 +73,7 @@ class Feed:
         self._announcing = False
         self._lines: dict[tuple[int, int, int], bytes] = {}
         self._added: dict[tuple[int, int], list[MessageTuple]] = {}
+        self._arrivals: dict[Hashable, Arrival] = {}
         self._watch = store.watch(account.id, self._ring)
 
     def join(self, follower: Follower) -> None:
@@ -89,6 +103,7 @@ class Feed:
                 self._floor = self._recent.popleft().modseq
         self._lines.clear()
         self._added.clear()
+        self._arrivals.clear()
         return self.modseq
 
     def since(self, modseq: int) -> list[Change]:
@@ -120,6 +135,14 @@ class Feed:
     def keep_line(self, mailbox_id: int, uid: int, form: int, text: bytes) -> None:
         if len(self._lines) < _KEEP_LINES:
             self._lines[mailbox_id, uid, form] = text
+
+    def arrival(self, known: Hashable) -> Arrival | None:
+        """What another session that knew the same has been told since the last change."""
+        return self._arrivals.get(known)
+
+    def keep_arrival(self, known: Hashable, arrival: Arrival) -> None:
+        if len(self._arrivals) < _KEEP_LINES:
+            self._arrivals[known] = arrival
 
     def _ring(self) -> None:
         self._rung = True

@@ -18,9 +18,9 @@ from mox.imap.state import Feature, Happening
 from mox.imap.state import Session as ProtocolState
 from mox.imapd import notifying
 from mox.imapd.pace import Pace
-from mox.imapd.updates import known_updates
+from mox.imapd.updates import idler_text
 from mox.serving.clientcert import Certified, certified
-from mox.serving.connection import ConnectionLost, ConnectionTimeout, Wake
+from mox.serving.connection import ConnectionLost, Wake
 from mox.serving.login import Client
 from mox.store.errors import StoreError
 
@@ -164,6 +164,8 @@ class Session:
                 self.conn.send(data, timeout_s)
             else:
                 self._send_compressed(self.compression, data, timeout_s)
+        elif self.conn.has_unsent:
+            self.conn.send(b"", SEND_TIMEOUT_S)
 
     def _send_compressed(self, compression: Compression, data: bytes, timeout_s: float) -> None:
         pace = Pace()
@@ -326,23 +328,34 @@ class Session:
             if self.listens or self.idling is not None:
                 self.wake.ring()
             return
-        if self.idling is None or self.view is None or self.feed is None:
+        view, feed = self.view, self.feed
+        if self.idling is None or view is None or feed is None:
             return
-        is_parked = self.wake.waiter is not None and not self.view.contexts
-        if not is_parked or self._out or self.conn.slow or not self.conn.is_writable():
+        is_parked = self.wake.waiter is not None and not view.contexts
+        if not is_parked or self._out or self.conn.slow or self.conn.has_unsent:
             self.wake.ring()
             return
         # Nothing here lets another greenlet run before all is said.
-        for line in known_updates(self.view, self.feed, self.state, expunge=True):
-            self._add(line)
-        if self._size > _AT_ONCE:
+        text = idler_text(view, feed, self.state)
+        if text:
+            self._tell_now(text)
+
+    def _tell_now(self, text: bytes) -> None:
+        """Send a client that is parked what it is told; a slow one gets it by its session."""
+        if self.log.trace_enabled():
+            self.log.trace_protocol("S: ", text)
+        if len(text) > _AT_ONCE:
+            self._out.append(text)
+            self._size = len(text)
             self.wake.ring()
             return
+        if self.compression is not None:
+            text = self.compression.compress(text)
+            self.compression.rest()
         try:
-            self.flush()
-            if self.compression is not None:
-                self.compression.rest()
-        except (ConnectionLost, ConnectionTimeout):
+            if not self.conn.send_now(text):
+                self.wake.ring()
+        except ConnectionLost:
             # The session finds out by itself.
             self.wake.ring()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mox.imap import codes, responses
 from mox.imap.sequence import Range, merge_ranges, ranges_of, slices_in, uids_at
+from mox.imapd.feed import Arrival
 from mox.imapd.flagtext import KEYWORD_SHIFT, RECENT, all_flags
 from mox.store.errors import HistoryLost
 from mox.store.model import (
@@ -102,6 +103,37 @@ def known_updates(
         told += [message for message in added if _is_news(news, message[M_UID])]
     lines += _flag_lines(view, feed, told, state)
     return lines
+
+
+def idler_text(view: View, feed: Feed, state: Session) -> bytes:
+    """The same for a client that idles, joined.
+
+    Where all that came are new messages, sessions that know as much of the mailbox share it.
+    """
+    if view.held or view.own or view.recent_from > view.uidnext:
+        return b"".join(known_updates(view, feed, state, expunge=True))
+    since, exists = view.modseq, len(view.uids)
+    if since == feed.modseq:
+        return b""
+    known = (view.mailbox_id, since, view.uidnext, exists, view.recent, state.on)
+    arrival = feed.arrival(known)
+    if arrival is None:
+        text = b"".join(known_updates(view, feed, state, expunge=True))
+        if _only_arrivals(view, feed, since):
+            feed.keep_arrival(known, Arrival(text, view.uids[exists:]))
+        return text
+    view.append(arrival.uids)
+    view.modseq = feed.modseq
+    return arrival.text
+
+
+def _only_arrivals(view: View, feed: Feed, since: int) -> bool:
+    try:
+        changes = feed.since(since)
+    except HistoryLost:
+        return False
+    here = view.mailbox_id
+    return all(each.kind is ChangeKind.ADDED for each in changes if each.mailbox_id == here)
 
 
 def keyword_lines(view: View, feed: Feed) -> list[bytes]:

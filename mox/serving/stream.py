@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import _socket
 import contextlib
-import fcntl
-import sys
-import termios
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -47,8 +44,6 @@ if TYPE_CHECKING:
 _RECV_BYTES = 65536
 # Reads in a row that found data waiting before others get a turn.
 _FAIR_STREAK = 16
-# Octets that may wait in the kernel's send buffer (16 KB at least) when more of it is asked for.
-_NEARLY_EMPTY = 4096
 # Slow mode: a second before each read; a byte a second until so much of the limit is left.
 _SLOW_STEP_S = 1.0
 _SLOW_RESERVE_S = 5.0
@@ -71,6 +66,7 @@ class Stream:
         "_session",
         "_sock",
         "_streak",
+        "_unsent",
         "_watcher",
         "bytes_received",
         "bytes_sent",
@@ -92,6 +88,7 @@ class Stream:
         self._ended = False
         self._interruptible: Waiter[Event] | Sentry | None = None
         self._streak = 0
+        self._unsent = b""
         self.bytes_received = 0
         self.bytes_sent = 0
         self.slow = False
@@ -226,21 +223,42 @@ class Stream:
         The time limit is for the peer to take *something*: a slow reader of a large answer
         is not cut off while it reads. Raises ConnectionTimeout, ConnectionLost.
         """
-        if self.slow and not self.draining:
+        if self.slow and not self.draining and not self._unsent:
             self._send_slowly(b"".join(pieces(data)), timeout_s)
             return
         for piece in pieces(data):
             self._send_piece(piece, timeout_s)
 
-    def is_writable(self) -> bool:
-        """Whether a `send` of a few KB is taken by the kernel without waiting.
+    def send_now(self, data: bytes) -> bool:
+        """Send a few KB without waiting, also while the stream is parked.
 
-        May be asked, and such a send be made, while the stream is parked.
+        False: some is left for the next `send`, which may be one of nothing. What raises there
+        raises here: TLS that failed, a peer that is gone (ConnectionLost).
         """
-        if self._sock is None:
+        session = self._session
+        self.bytes_sent += len(data)
+        if session is not None:
+            try:
+                session.write(data)
+            except TLSError as e:
+                raise ConnectionLost(f"TLS: {e.reason}") from e
+            data = session.outgoing()
+        if self._unsent:
+            self._unsent += data
             return False
-        waiting = fcntl.ioctl(self._sock.fileno(), termios.TIOCOUTQ, bytes(4))
-        return int.from_bytes(waiting, sys.byteorder) < _NEARLY_EMPTY
+        try:
+            sent = self._socket().send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as e:
+            raise ConnectionLost(e.strerror or str(e)) from e
+        self._unsent = data[sent:]
+        return not self._unsent
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether a `send_now` has left something."""
+        return bool(self._unsent)
 
     def _send_piece(self, piece: Bytes, timeout_s: float) -> None:
         session = self._session
@@ -266,6 +284,8 @@ class Stream:
 
     def _send_raw(self, data: Bytes, timeout_s: float) -> None:
         sock = self._socket()
+        if self._unsent:
+            data, self._unsent = b"".join((self._unsent, data)), b""
         while data:
             try:
                 sent = sock.send(data)
@@ -391,7 +411,7 @@ class Stream:
             self._watcher = None
         # What the peer has not taken by now it does not get: a peer that is gone is no error.
         with contextlib.suppress(OSError):
-            if self._session is not None:
+            if self._session is not None and not self._unsent:
                 self._session.close()
                 sock.send(self._session.outgoing())
             sock.shutdown(_socket.SHUT_WR)

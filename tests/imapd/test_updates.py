@@ -8,7 +8,10 @@ import gevent
 import pytest
 from gevent.event import Event
 
+from mox.imapd import session
 from mox.imapd.feed import Feeds
+from mox.imapd.view import View
+from mox.serving.stream import Stream
 from mox.store.account import Account
 from mox.store.errors import HistoryLost
 from mox.store.model import Appended, Flag, FlagOp, MailboxId
@@ -117,13 +120,80 @@ def test_idle_tells_a_client_whose_socket_is_full_when_it_can(
     pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = pair
-    monkeypatch.setattr("mox.serving.stream.Stream.is_writable", lambda self: False)
+
+    def takes_little(self: Stream, data: bytes) -> bool:
+        self._unsent += data[3:]
+        self._socket().send(data[:3])
+        return False
+
+    monkeypatch.setattr("mox.serving.stream.Stream.send_now", takes_little)
     two.idle()
     for number in (6, 7):
         one.append("inbox", message(number))
         assert two.line() == f"* {number} EXISTS"
         assert two.line().startswith(f"* {number} FETCH ")
     two.done()
+
+
+def test_idlers_that_know_different_things_are_told_what_each_needs(site: Site) -> None:
+    site.add(*[message(n) for n in range(1, 6)])
+    other = site.login("inbox", enable="imap4rev2")
+    # All messages so far are recent to the first; those to come are so to both.
+    first, second = site.login("inbox"), site.login("inbox")
+    same = [site.login("inbox", enable="imap4rev2") for _ in range(3)]
+    with_modseq = site.login("inbox", enable="imap4rev2 condstore")
+    by_uid = site.login("inbox", enable="imap4rev2 uidonly")
+    elsewhere = site.login("Sent", enable="imap4rev2")
+    by_number = [first, second, *same, with_modseq]
+    for each in (*by_number, by_uid, elsewhere):
+        each.idle()
+    other.ok("store 1 +flags.silent (\\Deleted)")
+    for each in by_number:
+        assert each.line().startswith("* 1 FETCH (UID 1 FLAGS (\\Deleted")
+    assert by_uid.line() == "* 1 UIDFETCH (FLAGS (\\Deleted))"
+    other.ok("expunge")
+    for each in by_number:
+        assert each.line() == "* 1 EXPUNGE"
+    assert by_uid.line() == "* VANISHED 1"
+    for uid in (6, 7):
+        exists = uid - 1
+        other.append("inbox", message(uid), "(\\Flagged)")
+        modseq = site.account().modseq()
+        for each in (*by_number, by_uid):
+            assert each.line() == f"* {exists} EXISTS"
+        assert first.line() == f"* {exists} RECENT"
+        assert second.line() == f"* {exists - 4} RECENT"
+        told = f"* {exists} FETCH (UID {uid} FLAGS (\\Flagged"
+        for each in (first, second):
+            assert each.line() == f"{told} \\Recent))"
+        for each in same:
+            assert each.line() == f"{told}))"
+        assert with_modseq.line() == f"{told}) MODSEQ ({modseq}))"
+        assert by_uid.line() == f"* {uid} UIDFETCH (FLAGS (\\Flagged))"
+    for each in (*by_number, by_uid, elsewhere):
+        assert each.done() == []
+
+
+def test_idlers_share_what_they_are_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = site.login("inbox", enable="imap4rev2")
+    idlers = [site.login("inbox", enable="imap4rev2") for _ in range(5)]
+    for each in idlers:
+        each.idle()
+    made = []
+    real = session.idler_text
+
+    def note(view: View, *args: object) -> bytes:
+        text: bytes = real(view, *args)  # type: ignore[arg-type]
+        made.append(text)
+        return text
+
+    monkeypatch.setattr("mox.imapd.session.idler_text", note)
+    other.append("inbox", message(1))
+    for each in idlers:
+        assert each.line() == "* 1 EXISTS"
+        assert each.line() == "* 1 FETCH (UID 1 FLAGS ())"
+    assert len(made) == 5
+    assert len({id(text) for text in made}) == 1
 
 
 def test_idle_tells_much_at_once(site: Site, pair: tuple[Client, Client]) -> None:
