@@ -23,6 +23,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final, Literal, Protocol
 
 Kind = Literal["line", "auth", "data"]
@@ -131,22 +132,31 @@ def count_lines(count: Callable[[str], None] | None) -> None:
 
 def logger(package: str) -> Logger:
     """The logger of a package, one of the names users set levels for."""
-    return Logger(_sink.package(package), {})
+    return Logger(_sink.package(package), (), ())
 
 
 class Logger:
     """Writes lines for one package, with fields bound to a connection or job."""
 
-    __slots__ = ("_bound", "_package", "_suffix")
+    # Each connection has one: names are shared by all that bind the same, which a dict is not.
+    __slots__ = ("_names", "_package", "_suffix", "_values")
 
-    def __init__(self, package: _Package, bound: Mapping[str, object]) -> None:
+    def __init__(
+        self, package: _Package, names: tuple[str, ...], values: tuple[object, ...]
+    ) -> None:
         self._package = package
-        self._bound = bound
+        self._names = names
+        self._values = values
         self._suffix: str | None = None
+
+    @property
+    def _bound(self) -> dict[str, object]:
+        return dict(zip(self._names, self._values, strict=True))
 
     def bind(self, **fields: object) -> Logger:
         """A logger that adds `fields` to each line; `cid` comes last and in hexadecimal."""
-        return Logger(self._package, {**self._bound, **fields})
+        bound = {**self._bound, **fields}
+        return Logger(self._package, _shared(tuple(bound)), tuple(bound.values()))
 
     def enabled(self, level: str) -> bool:
         """Whether lines of this level are written: ask before costly fields are made."""
@@ -227,8 +237,9 @@ class Logger:
         _sink.write(level, f"{''.join(parts)}{_pairs(fields)}{self._suffix_with(cid)}\n")
 
     def _suffix_with(self, cid: str) -> str:
-        bound = "" if cid or "cid" not in self._bound else _cid(self._bound["cid"])
-        return f"{self._suffix}{cid or bound}"
+        if not cid and "cid" in self._names:
+            cid = _cid(self._bound["cid"])
+        return f"{self._suffix}{cid}"
 
     def _human(
         self,
@@ -245,6 +256,12 @@ class Logger:
         lines = "".join(c if c.isprintable() else " " for c in text) + "".join(rest)
         stack = fields.get("stack")
         return f"{lines}\n" if stack is None else f"{lines}\n{stack}\n"
+
+
+@cache
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the same tuple for all who have these names; the code has a few dozen sets."""
+    return names
 
 
 def _pairs(fields: Mapping[str, object]) -> str:

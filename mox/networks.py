@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 IP = IPv4Address | IPv6Address
 
+# The addresses of sockets that are kept: our own come with each connection, a peer's often again.
+_RECENT_ADDRESSES = 256
 _WIDTHS_V4 = (32, 26, 21)
 _WIDTHS_V6 = (64, 48, 32)
 _LOCAL = frozenset({IPv4Address("127.0.0.1"), IPv6Address("::1")})
@@ -37,7 +40,12 @@ def is_this_host(ip: IP) -> bool:
 
 def endpoint(address: tuple[str, int] | tuple[str, int, int, int]) -> tuple[IP, int]:
     """Turn a socket address into values; IPv4 in IPv6 becomes IPv4, scopes are dropped."""
-    return plain_ip(ip_address(address[0].partition("%")[0])), address[1]
+    return _endpoint_ip(address[0]), address[1]
+
+
+@lru_cache(_RECENT_ADDRESSES)
+def _endpoint_ip(text: str) -> IP:
+    return plain_ip(ip_address(text.partition("%")[0]))
 
 
 def plain_ip(ip: IP) -> IP:

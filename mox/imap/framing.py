@@ -88,8 +88,30 @@ class _Partial:
         )
 
 
+# Of a reader between commands, which most are most of the time: shared, and never changed.
+_NO_PARTIAL = _Partial()
+_NO_MARK = LiteralMark(0, sync=False, binary=False)
+_NOTHING_TOLD: deque[Event] = deque(maxlen=0)
+
+
 class Reader:
     """Turns the client's octets into events; raises nothing on any input."""
+
+    __slots__ = (
+        "_buffer",
+        "_collected",
+        "_mark",
+        "_marked",
+        "_partial",
+        "_raw_limit",
+        "_remaining",
+        "_step",
+        "_streams",
+        "_told",
+        "limits",
+        "pedantic",
+        "utf8",
+    )
 
     def __init__(
         self, limits: Limits = LIMITS, *, utf8: bool = False, pedantic: bool = False
@@ -98,15 +120,15 @@ class Reader:
         self.utf8 = utf8
         self.pedantic = pedantic
         self._buffer = LineBuffer()
-        self._partial = _Partial()
-        self._step: Callable[[], _Result] = self._line
+        self._partial = _NO_PARTIAL
+        self._step: Callable[[Reader], _Result] = Reader._line
         # The literal announced last, what is still to come of it, and what came when it is kept.
-        self._mark = LiteralMark(0, sync=False, binary=False)
+        self._mark = _NO_MARK
         self._remaining = 0
-        self._collected = bytearray()
+        self._collected: bytearray | None = None
         self._raw_limit = 0
         # Of an APPEND: what its text says and has not been told; and whether a literal follows.
-        self._told: deque[Event] = deque()
+        self._told = _NOTHING_TOLD
         self._marked = False
         self._streams = False  # the literal that comes is a message's, not kept
 
@@ -119,15 +141,15 @@ class Reader:
     def next_event(self) -> Event | None:
         """Give the next event; None when more octets or an answer from the shell are needed."""
         while True:
-            result = self._step()
+            result = self._step(self)
             if not isinstance(result, _Again):
                 return result
 
     def accept_literal(self) -> None:
         """Go on after an event that waits for it; `+ ` is sent when the client waits."""
-        assert self._step == self._wait
+        assert self._step is Reader._wait
         if self._told or not self._marked:
-            self._step = self._tell
+            self._step = Reader._tell
         else:
             self._begin_literal()
 
@@ -138,16 +160,16 @@ class Reader:
         follows when the rest of the command has gone by: the shell answers then.
         """
         partial = self._partial
-        waiting = self._step == self._wait
-        assert waiting or self._step == self._stream
-        self._told.clear()
+        waiting = self._step is Reader._wait
+        assert waiting or self._step is Reader._stream
+        self._told = _NOTHING_TOLD
         if partial.upload is None:
             self._reset()
             return
         partial.verdict = AppendEnd(partial.tag, refused=True)
         partial.swallow_left = self.limits.append_swallow
         if waiting and (self._mark.sync or not self._marked):
-            self._step = self._complete
+            self._step = Reader._complete
         elif waiting:
             self._swallow_or_give_up(self._mark.size)
         else:
@@ -155,9 +177,9 @@ class Reader:
 
     def expect_line(self, limit: int = 16 * 1024) -> None:
         """Make the next event a RawLine: AUTHENTICATE's continuation, IDLE's DONE."""
-        assert self._step == self._line and not self._partial.line_octets
+        assert self._step is Reader._line and not self._partial.line_octets
         self._raw_limit = limit
-        self._step = self._raw_line
+        self._step = Reader._raw_line
 
     def take_rest(self) -> bytes:
         """Take the octets behind the last command: after STARTTLS (to drop) or COMPRESS."""
@@ -166,7 +188,7 @@ class Reader:
     @property
     def at_command_start(self) -> bool:
         """Whether nothing of a next command has been received."""
-        return self._step == self._line and not self._partial.line_octets and not self._buffer
+        return self._step is Reader._line and not self._partial.line_octets and not self._buffer
 
     # ---- steps: each does one thing and gives an event, None to wait for more, or _AGAIN -------
 
@@ -178,6 +200,8 @@ class Reader:
             return self._close(LineTooLong())
         if line is None:
             return None
+        if partial is _NO_PARTIAL:
+            partial = self._partial = _Partial()
         partial.line_octets += len(line) + 1
         text, mark = split_mark(line)
         if partial.verdict is None:
@@ -193,7 +217,7 @@ class Reader:
             return self._close(LineTooLong())
         if line is None:
             return None
-        self._step = self._line
+        self._step = Reader._line
         return RawLine(line)
 
     def _wait(self) -> _Result:
@@ -208,19 +232,21 @@ class Reader:
         if isinstance(event, AppendEnd):
             self._reset()
         else:
-            self._step = self._wait
+            self._step = Reader._wait
         return event
 
     def _collect(self) -> _Result:
         data = self._buffer.take(self._remaining)
+        if self._collected is None:
+            self._collected = bytearray()
         self._collected += data
         self._remaining -= len(data)
         if self._remaining:
             return None
         self._partial.text.append(0)
         self._partial.literals.append(Literal(bytes(self._collected), self._mark.binary))
-        self._collected.clear()
-        self._step = self._line
+        self._collected = None
+        self._step = Reader._line
         return _AGAIN
 
     def _stream(self) -> _Result:
@@ -228,14 +254,14 @@ class Reader:
             data = self._buffer.take(self._remaining)
             self._remaining -= len(data)
             return LiteralChunk(data) if data else None
-        self._step = self._line
+        self._step = Reader._line
         return LiteralEnd()
 
     def _swallow(self) -> _Result:
         self._remaining -= self._buffer.discard(self._remaining)
         if self._remaining:
             return None
-        self._step = self._line
+        self._step = Reader._line
         return _AGAIN
 
     def _complete(self) -> _Result:
@@ -257,13 +283,14 @@ class Reader:
     # ---- what the steps use --------------------------------------------------------------------
 
     def _reset(self) -> None:
-        self._partial = _Partial()
-        self._told.clear()
-        self._step = self._line
+        self._partial = _NO_PARTIAL
+        self._mark = _NO_MARK
+        self._told = _NOTHING_TOLD
+        self._step = Reader._line
 
     def _close(self, event: Event) -> Event:
         self._reset()
-        self._step = self._wait
+        self._step = Reader._wait
         return event
 
     def _add_text(self, text: bytes) -> BadCommand | None:
@@ -298,7 +325,7 @@ class Reader:
         if self._is_too_large(mark):
             return self._lose(BadCommand(partial.tag, "literal too large", "TOOBIG"), mark)
         if mark.sync:
-            self._step = self._wait
+            self._step = Reader._wait
             return NeedContinuation(partial.tag, mark.size)
         self._begin_literal()
         return _AGAIN
@@ -343,13 +370,13 @@ class Reader:
         partial.text[:] = text_kept
         partial.literals.clear()
         partial.arguments_at = 0
-        self._told.extend(told)
-        self._step = self._tell
+        self._told = deque(told)
+        self._step = Reader._tell
         return _AGAIN
 
     def _begin_literal(self) -> None:
         self._remaining = self._mark.size
-        self._step = self._stream if self._streams else self._collect
+        self._step = Reader._stream if self._streams else Reader._collect
 
     def _lose(self, verdict: _Verdict, mark: LiteralMark | None) -> _Result:
         """Give the command up; what the client sends of it anyway is read and dropped.
@@ -367,11 +394,11 @@ class Reader:
 
     def _swallow_or_give_up(self, size: int) -> None:
         if size > self._partial.swallow_left:
-            self._step = self._give_up
+            self._step = Reader._give_up
             return
         self._partial.swallow_left -= size
         self._remaining = size
-        self._step = self._swallow
+        self._step = Reader._swallow
 
     def _give_up(self) -> Event:
         verdict = self._partial.verdict

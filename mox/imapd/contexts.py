@@ -68,7 +68,7 @@ def keep_updated(
         return
     context = Context(tag, _frozen(key, view), uid, criteria, view.modseq, fetch)
     context.uids = _results(session, view, context)
-    view.contexts.append(context)
+    view.contexts = (*view.contexts, context)
 
 
 def cmd_cancelupdate(session: Session, command: CancelUpdate) -> Done:
@@ -76,7 +76,7 @@ def cmd_cancelupdate(session: Session, command: CancelUpdate) -> Done:
     known = {context.tag for context in view.contexts}
     if not known.issuperset(command.tags):
         raise Refusal("no such search is kept up to date")
-    view.contexts = [each for each in view.contexts if each.tag not in command.tags]
+    view.contexts = tuple(each for each in view.contexts if each.tag not in command.tags)
     return Done("no further updates")
 
 

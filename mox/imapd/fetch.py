@@ -217,7 +217,7 @@ class _Fetch:
             return messages, {}
         view = self._view
         stored = self._account.store_flags(view.mailbox_id, unseen, FlagOp.ADD, Flag.SEEN)
-        view.own.append(stored.modseq)
+        view.note_own(stored.modseq)
         now = {uid: (flags, bits, modseq) for uid, flags, bits, modseq in stored.changed}
         marked = [_with_flags(message, now.get(message[M_UID])) for message in messages]
         shown = [

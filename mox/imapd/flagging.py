@@ -69,7 +69,7 @@ def _store(session: Session, view: View, uids: array[int], command: commands.Sto
         view.mailbox_id, uids, _OPS[command.mode], flags, keywords, command.unchanged_since
     )
     if stored.modseq:
-        view.own.append(stored.modseq)
+        view.note_own(stored.modseq)
     return stored
 
 

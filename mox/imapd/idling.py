@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mox.imap import codes, responses
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from mox.imap.events import Event
     from mox.imapd.session import Session
 
-# A session without a command for so long is parked.
-_PARK_AFTER_S = 5.0
+# The next command of a client at work is waited for with a greenlet, whose stack is some KB of
+# memory; the session keeps what can be made again for a while more.
+_AWAKE_S = 0.05
+_SHRINK_AFTER_S = 5.0
 
 # Goes on with a session in a new greenlet.
 Resume = Callable[[ParkEvent], Parked | None]
@@ -39,17 +42,19 @@ def wait_for_command(session: Session, resume: Resume) -> Parked | None:
         session.receive(timeout, idle=between)
         return None
     if session.listens:
-        return _listen(session, timeout, resume)
-    try:
-        session.receive(_PARK_AFTER_S, idle=True)
-    except ConnectionTimeout:
-        session.shrink()
-        return Parked(resume, timeout - _PARK_AFTER_S)
-    return None
+        _tell_listener(session)
+        if session.has_input:
+            session.receive(0)
+            return None
+    elif not session.quiet_since:
+        session.flush()
+        with suppress(ConnectionTimeout):
+            session.receive(_AWAKE_S, idle=True)
+            return None
+    return _park(session, timeout, resume)
 
 
-def _listen(session: Session, timeout_s: float, resume: Resume) -> Parked | None:
-    """Tell a client that listens what is new, then park until it or others do something."""
+def _tell_listener(session: Session) -> None:
     try:
         notifying.tell(session, expunge=True, between=True)
     except StoreError as e:
@@ -58,18 +63,20 @@ def _listen(session: Session, timeout_s: float, resume: Resume) -> Parked | None
         text = "internal error, no further notifications"
         session.write(responses.untagged("OK", text, codes.NOTIFICATIONOVERFLOW))
     session.flush()
-    if session.has_input:
-        session.receive(0)
-        return None
+
+
+def _park(session: Session, timeout_s: float, resume: Resume) -> Parked:
+    """Wait until the client does something, or others where it listens."""
     now = time.monotonic()
     session.quiet_since = session.quiet_since or now
     quiet_s = now - session.quiet_since
     if quiet_s >= timeout_s:
         raise ConnectionTimeout("no command for a long time")
-    if quiet_s < _PARK_AFTER_S:
-        return Parked(resume, _PARK_AFTER_S - quiet_s, session.wake)
+    wake = session.wake if session.listens else None
+    if quiet_s < _SHRINK_AFTER_S:
+        return Parked(resume, min(_SHRINK_AFTER_S, timeout_s) - quiet_s, wake)
     session.shrink()
-    return Parked(resume, timeout_s - quiet_s, session.wake)
+    return Parked(resume, timeout_s - quiet_s, wake)
 
 
 def begin_idle(session: Session, tag: str) -> None:

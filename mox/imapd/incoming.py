@@ -217,7 +217,7 @@ class Incoming:
             return
         # A client need not be told of the flags that it gave, but of those the mailbox gave.
         if not self.session.service.marks_what_enters(self._account.name, mailbox):
-            view.own.append(appended.modseq)
+            view.note_own(appended.modseq)
 
     def close(self) -> None:
         for message in self.messages:

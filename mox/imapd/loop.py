@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Never, cast
 
 from mox import metrics
@@ -117,9 +118,8 @@ def _commands(session: Session) -> Parked | None:
 
 
 def _wait(session: Session) -> Parked | None:
-    def resume(event: ParkEvent) -> Parked | None:
-        return _converse(session, partial(idling.woken, session, event))
-
+    # A method costs less memory than a closure, which thousands of parked sessions would keep.
+    resume = MethodType(_resume, session)
     if session.idling is None:
         return idling.wait_for_command(session, resume)
     parked: Parked | None = None
@@ -133,6 +133,10 @@ def _wait(session: Session) -> Parked | None:
     if answer is not None:
         _finish_idle(session, answer, result)
     return parked
+
+
+def _resume(session: Session, event: ParkEvent) -> Parked | None:
+    return _converse(session, partial(idling.woken, session, event))
 
 
 def _finish_idle(session: Session, answer: Done | Refusal, result: str) -> None:

@@ -140,7 +140,7 @@ def _saving(
     except Exception:
         if returns is not None and SearchReturn.SAVE in returns:
             # RFC 9051 §6.4.4.1: a failed search leaves nothing saved.
-            view.saved = array("I")
+            view.forget_saved()
         raise
 
 

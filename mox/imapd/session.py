@@ -67,7 +67,7 @@ class Session:
     user: the name that was logged in with. compression: set once COMPRESS is in force.
     interest: what NOTIFY asked for. heard: the account's modseq up to which that was told.
     unfinished: a response has been begun and is not complete.
-    quiet_since: when the client was last waited for, of one that listens; 0 for none.
+    quiet_since: when the session was parked between commands; 0 if it is not.
     """
 
     __slots__ = (

@@ -64,7 +64,7 @@ class _Transfer:
         service, account = self._session.service, account_of(self._session)
         is_marked = service.marks_what_enters(account.name, self._target)
         if copied.modseq and not (is_marked and self._target.id == self._view.mailbox_id):
-            self._view.own.append(copied.modseq)
+            self._view.note_own(copied.modseq)
 
     @property
     def copyuid(self) -> bytes:

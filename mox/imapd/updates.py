@@ -88,7 +88,7 @@ def known_updates(
     except HistoryLost:
         news = _compare(view, feed)
     view.modseq = reached
-    view.own.clear()
+    view.own = ()
     lines: list[bytes] = []
     if news.keywords:
         lines += keyword_lines(view, feed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from mox.imapd.flagtext import FlagTexts
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Removals that are made one by one.
 _FEW = 16
+# Of views without a saved result: shared, and never changed.
+_NOTHING_SAVED: array[int] = array("I")
 
 
 class Cancellable(Protocol):
@@ -76,9 +78,9 @@ class View:
         self.recent_from = 0
         self.recent_claimed = 0  # uids below it no other session will see as \Recent
         self.held: Collection[int] = ()
-        self.own: list[int] = []
-        self.saved: array[int] = array("I")
-        self.contexts: list[Context] = []
+        self.own: tuple[int, ...] = ()
+        self.saved = _NOTHING_SAVED
+        self.contexts: Sequence[Context] = ()
         self.flag_column: FlagColumn | None = None
         self.gone = False  # the mailbox was deleted
         self.texts: FlagTexts | None = None
@@ -96,6 +98,14 @@ class View:
         if self.texts is None or self.texts.keywords != self.keywords:
             self.texts = FlagTexts(self.keywords)
         return self.texts
+
+    def note_own(self, modseq: int) -> None:
+        """This session has just made the change `modseq` itself."""
+        self.own = (*self.own, modseq)
+
+    def forget_saved(self) -> None:
+        """Nothing is saved any more."""
+        self.saved = _NOTHING_SAVED
 
     def hold(self, uids: Iterable[int]) -> None:
         """Note messages as gone; the client is told later."""

@@ -79,8 +79,9 @@ class Sentry:
         self._wake = wake
         self._callback: Callable[[Event], None] | None = callback
         self._timer = get_hub().loop.timer(max(timeout_s, 0.0))
-        watcher.start(self.switch, "ready")
-        self._timer.start(self.switch, "timeout", update=True)
+        switch = self.switch  # bound once: thousands of these may wait
+        watcher.start(switch, "ready")
+        self._timer.start(switch, "timeout", update=True)
         if wake is not None:
             wake.waiter = self
 

@@ -87,10 +87,16 @@ def serve(
 class _Visit:
     """A connection that is open: who it is, and what is to be given back at its end."""
 
+    server: _Server
     conn: Connection
     door: Door
     admitted: bool = False
     running: greenlet | None = None  # None while it is parked
+    resume: Callable[[ParkEvent], Parked | None] | None = None  # what it is parked for
+
+    def woken(self, event: ParkEvent) -> None:
+        """The park ends; called on the loop."""
+        self.server.go_on_with(self, event)
 
 
 class _Server:
@@ -130,7 +136,7 @@ class _Server:
             sock.close()
             self._left()
             return
-        visit = _Visit(conn, door)
+        visit = _Visit(self, conn, door)
         self._open.add(visit)
         door.gauge.inc()
         self._go_on(visit, partial(self._attend, visit))
@@ -142,8 +148,8 @@ class _Server:
         try:
             parked = step()
             while parked is not None and not stays:
-                resume = partial(self._resume, visit, parked.resume)
-                event = visit.conn.park(parked.timeout_s, parked.wake, resume)
+                visit.resume = parked.resume
+                event = visit.conn.park(parked.timeout_s, parked.wake, visit.woken)
                 stays = event is None
                 if event is not None:
                     parked = parked.resume(event)
@@ -163,9 +169,10 @@ class _Server:
             else:
                 self._end(visit)
 
-    def _resume(
-        self, visit: _Visit, resume: Callable[[ParkEvent], Parked | None], event: ParkEvent
-    ) -> None:
+    def go_on_with(self, visit: _Visit, event: ParkEvent) -> None:
+        """Give a parked connection a greenlet again."""
+        resume, visit.resume = visit.resume, None
+        assert resume is not None, "it is parked"
         gevent.spawn_raw(self._go_on, visit, partial(resume, event))
 
     def _end(self, visit: _Visit) -> None:

@@ -47,15 +47,15 @@ _Key = tuple[int, int]  # account id, mailbox id
 class FileWatch:
     """One session's interest in a mailbox's files."""
 
-    __slots__ = ("_key", "_watcher")
+    __slots__ = ("_watched", "_watcher")
 
-    def __init__(self, watcher: FileWatcher, key: _Key) -> None:
+    def __init__(self, watcher: FileWatcher, watched: _Watched) -> None:
         self._watcher: FileWatcher | None = watcher
-        self._key = key
+        self._watched = watched
 
     def cancel(self) -> None:
         if self._watcher is not None:
-            self._watcher.release(self._key)
+            self._watcher.release(self._watched)
             self._watcher = None
 
 
@@ -88,14 +88,13 @@ class FileWatcher:
             watched = self._watched[key] = _Watched(account, mailbox_id)
             self._start(watched)
         watched.users += 1
-        return FileWatch(self, key)
+        return FileWatch(self, watched)
 
-    def release(self, key: _Key) -> None:
-        watched = self._watched[key]
+    def release(self, watched: _Watched) -> None:
         watched.users -= 1
         if watched.users:
             return
-        del self._watched[key]
+        del self._watched[watched.account.id, int(watched.mailbox_id)]
         for wd in watched.wds:
             if self._by_wd.pop(wd, None) is not None:
                 _libc.inotify_rm_watch(self._fd, wd)

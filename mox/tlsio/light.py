@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Iterable, Sequence
+from sys import intern
 from typing import Final
 
 from mox.tlsio.engine import ChannelBinding, TLSInfo
@@ -171,10 +172,11 @@ class LightSession:
 
     def info(self) -> TLSInfo:
         cipher = self._tls.cipher()
+        # One of a few names each: not a copy for each session.
         return TLSInfo(
-            version=self._tls.version() or "",
-            cipher=cipher[0] if cipher else "",
-            alpn=self._tls.selected_alpn_protocol() or "",
+            version=intern(self._tls.version() or ""),
+            cipher=intern(cipher[0] if cipher else ""),
+            alpn=intern(self._tls.selected_alpn_protocol() or ""),
             server_name=self._server_name,
         )
 

@@ -278,7 +278,7 @@ def test_too_many_changes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_session_that_listens_times_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     client = site.login()
     monkeypatch.setattr("mox.imapd.session.COMMAND_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(idling, "_PARK_AFTER_S", 0.05)
+    monkeypatch.setattr(idling, "_SHRINK_AFTER_S", 0.05)
     client.ok(f"notify set (personal ({MESSAGES}))")
     site.add(message(1))
     assert told(client).startswith("* STATUS INBOX")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable
 
 import gevent
 import pytest
+from greenlet import greenlet
 
+from mox.imapd.session import Session
 from mox.store.errors import ErrorKind, StoreError
 from tests.imapd.harness import Client, Site, message
 from tests.serving.harness import logged
@@ -133,10 +136,14 @@ def test_silence_before_login(site: Site, monkeypatch: pytest.MonkeyPatch) -> No
     assert client.is_closed()
 
 
-def test_silence_after_login(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("shrink_after_s", [0.05, 5.0])
+def test_silence_after_login(
+    site: Site, monkeypatch: pytest.MonkeyPatch, shrink_after_s: float
+) -> None:
     client = site.login("inbox")
     monkeypatch.setattr("mox.imapd.session.COMMAND_TIMEOUT_S", 0.1)
-    monkeypatch.setattr("mox.imapd.idling._PARK_AFTER_S", 0.05)
+    monkeypatch.setattr("mox.imapd.idling._AWAKE_S", 0.01)
+    monkeypatch.setattr("mox.imapd.idling._SHRINK_AFTER_S", shrink_after_s)
     client.ok("noop")
     assert client.line() == "* BYE inactive for too long"
 
@@ -265,10 +272,40 @@ def test_random_words_never_break_the_session_border(site: Site, seed: int) -> N
 
 
 def test_a_parked_session_goes_on(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mox.imapd.idling._PARK_AFTER_S", 0.01)
+    monkeypatch.setattr("mox.imapd.idling._AWAKE_S", 0.001)
+    shrunk: list[Session] = []
+    real = Session.shrink
+
+    def shrink(session: Session) -> None:
+        shrunk.append(session)
+        real(session)
+
+    monkeypatch.setattr(Session, "shrink", shrink)
     client = site.login("inbox")
     for _ in range(3):
-        gevent.sleep(0.05)
+        gevent.sleep(0.02)
         client.ok("noop")
+    assert not shrunk
+    monkeypatch.setattr("mox.imapd.idling._SHRINK_AFTER_S", 0.01)
+    client.ok("noop")
+    with gevent.Timeout(10):
+        while not shrunk:
+            gevent.sleep(0.01)
+    client.ok("noop")
     site.ctx.stopping.set()
     assert client.line() == "* BYE [UNAVAILABLE] shutting down"
+
+
+def test_sessions_between_commands_have_no_greenlet(site: Site) -> None:
+    before = greenlets()
+    clients = [site.login("inbox") for _ in range(20)]
+    with gevent.Timeout(10):
+        while greenlets() > before + 2:
+            gevent.sleep(0.02)
+    for client in clients:
+        client.ok("noop")
+
+
+def greenlets() -> int:
+    gc.collect()
+    return sum(isinstance(each, greenlet) and not each.dead for each in gc.get_objects())
