@@ -23,6 +23,7 @@ from mox.smtpd import metrics
 from mox.smtpd.link import Link
 from mox.smtpd.transaction import Transaction
 from mox.store.errors import ErrorKind, StoreError
+from mox.turns import let_begin
 
 if TYPE_CHECKING:
     from mox.sasl.outcome import Challenge
@@ -83,7 +84,11 @@ class Incoming:
         if refusal is None and not self._is_exempt:
             # Asked while the sender's domain is looked at, and while the client talks on.
             client = self._link.client(path)
-            self._ahead = transaction.ahead = Ahead(services.checks, client, self._ahead)
+            before, self._ahead = self._ahead, Ahead(services.checks, client, self._ahead)
+            transaction.ahead = self._ahead
+            if before is None:
+                # Nothing is known of this client yet: the questions go out now.
+                let_begin()
         refusal = refusal or self._refuse_sender(path)
         if refusal is not None:
             transaction.close()

@@ -7,8 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
+from mox.delivery.recipients import Recipient
+from mox.smtp.reply import Reply
+from mox.smtpd.incoming import Incoming
+from mox.smtpd.transaction import Transaction
 from mox.store.errors import ErrorKind, StoreError
 from tests.smtpd.harness import RESOLVER, Client, FakeResolver, Site, in_thread, unverified
+from tests.support.zone import ZoneResolver
 
 MakeSite = Callable[..., Site]
 
@@ -90,6 +95,26 @@ def test_tls_is_told_in_received(make_site: Callable[..., Site]) -> None:
     head = site.messages()[0].replace(b"\r\n\t", b" ")
     assert b" with ESMTPS (requiretls) id " in head
     assert b" (TLS1.3 TLS_" in head
+
+
+def test_dns_is_asked_about_a_new_client_before_it_goes_on(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolver = ZoneResolver({name: list(texts) for name, texts in RESOLVER.records.items()})
+    site = make_site(resolver=resolver)
+    asked: list[set[tuple[str, str]]] = []
+    real = Incoming.mail
+
+    def mail(self: Incoming, transaction: Transaction[Recipient]) -> Reply | None:
+        reply = real(self, transaction)
+        asked.append(set(resolver.queries))
+        return reply
+
+    monkeypatch.setattr(Incoming, "mail", mail)
+    client = site.connect()
+    assert client.deliver("a@remote.example", "mjl@example.org", message=MESSAGE)[0] == 250
+    about = {("1.0.0.127.in-addr.arpa", "PTR"), ("remote.example", "TXT")}
+    assert asked[0] >= about | {("_dmarc.remote.example", "TXT")}
 
 
 def test_destination_mailbox_is_made(site: Site) -> None:
