@@ -156,6 +156,29 @@ def test_fast_sender_leaves_turns_to_others(pair: Pair) -> None:
     assert turns > 1
 
 
+def test_a_fast_sender_of_much_is_read_up_to_256_kb_in_one_turn(pair: Pair) -> None:
+    in_turn = most = total = 0
+
+    def turn() -> None:
+        nonlocal in_turn
+        in_turn = 0
+
+    watcher = gevent.get_hub().loop.check()
+    watcher.start(turn)
+    # Enough room for all of it: the reader never waits.
+    pair.client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
+    sender = gevent.spawn(in_thread, lambda: pair.client.sendall(b"x" * (1 << 22)))
+    while total < 1 << 22:
+        octets = len(pair.stream.recv(DEADLINE_S))
+        total += octets
+        in_turn += octets
+        most = max(most, in_turn)
+    watcher.stop()
+    watcher.close()
+    sender.join()
+    assert most <= 1 << 18
+
+
 # Waiting.
 
 
