@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from mox.junk.html import visible_text
 from mox.junk.params import Params
@@ -64,7 +65,7 @@ def tokens(message: Data, params: Params, *, wire: bool) -> Tokens:
             break
     if len(found) > MAX_TOKENS:
         # Which ones must not change from one reading to the next.
-        found = set(sorted(found)[:MAX_TOKENS])
+        found = set(nsmallest(MAX_TOKENS, found))
     return Tokens(frozenset(found), reader.malformed == _BAD_TYPE)
 
 

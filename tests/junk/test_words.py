@@ -4,13 +4,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mox.junk.words import MAX_TOKEN_OCTETS, grams, words
+from mox.junk.words import MAX_TOKEN_OCTETS, distinct_words, grams, words
 
 TEXT = "Don't miss it's big offer 2024 12345 abc 'quoted' don''t café ab"
 
 
 def test_words_of_a_text() -> None:
     assert words(TEXT) == ["don", "miss", "big", "offer", "abc", "quoted", "don", "café"]
+
+
+PHRASES = [
+    "don't",
+    "l'heure",
+    "miss ",
+    "\n",
+    "\u2028",
+    "\u039f\u0394\u039f\u03a3",
+    "\u039f\u0394\u039f\u03a3'\u03b1 ",
+    "caf\xe9\t",
+    "x" * 30,
+    " '",
+    "' ",
+]
+
+
+@given(st.lists(st.sampled_from(PHRASES), max_size=30).map("".join), st.integers(1, 40))
+def test_a_long_text_is_cut_without_harm(text: str, characters: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        whole = words(text)
+        patch.setattr("mox.junk.words.PIECE_CHARACTERS", characters)
+        assert words(text) == whole
+        assert distinct_words(text) == set(whole)
 
 
 def test_pairs_are_of_kept_words_that_follow_each_other() -> None:
