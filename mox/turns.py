@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import gevent
@@ -22,3 +23,13 @@ def let_begin() -> None:
 def give_turn() -> None:
     """Let the event loop go round once: look at sockets and timers, and run who has work."""
     gevent.sleep(_ROUND_S)
+
+
+def in_turns(steps: Iterable[None]) -> None:
+    """Do long work that comes in short steps, with a turn for the others after each.
+
+    The better place for what is done in Python than a native thread, which keeps the loop waiting
+    for the interpreter: for a switch interval each time, and longer when the machine is busy.
+    """
+    for _ in steps:
+        give_turn()

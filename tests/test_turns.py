@@ -1,11 +1,13 @@
-"""Turns for greenlets that have just been spawned, and for those that wait for a socket."""
+"""Turns of the event loop: for who has just been spawned, who waits, and amid long work."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import gevent
 import gevent.socket
 
-from mox.turns import give_turn, let_begin
+from mox.turns import give_turn, in_turns, let_begin
 
 
 def test_spawned_greenlets_begin_and_waiting_ones_go_on_waiting() -> None:
@@ -34,3 +36,23 @@ def test_a_greenlet_that_waits_for_a_socket_gets_its_turn() -> None:
             give_turn()
         listener.kill()
     assert heard == [b"hello"]
+
+
+def test_others_run_between_the_steps_of_long_work() -> None:
+    happened: list[str] = []
+
+    def steps() -> Iterator[None]:
+        for number in range(3):
+            happened.append(f"step {number}")
+            yield
+
+    def other() -> None:
+        for _ in range(2):
+            happened.append("other")
+            gevent.sleep(0)
+
+    greenlet = gevent.spawn(other)
+    in_turns(steps())
+    greenlet.join()
+    assert happened[:2] == ["step 0", "other"]
+    assert [each for each in happened if each != "other"] == ["step 0", "step 1", "step 2"]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import gevent
+from gevent.lock import BoundedSemaphore
 
 from mox import metrics
 from mox.address import Domain, Path
@@ -22,7 +23,7 @@ from mox.delivery.ahead import Ahead
 from mox.delivery.headers import Headers
 from mox.delivery.ownkeys import OwnKeys
 from mox.mailauth import arc, dkim, iprev, spf
-from mox.mailauth.content import LONG_BODY_OCTETS, SignedContent
+from mox.mailauth.content import SignedContent
 from mox.mailauth.dmarcauthor import author_domains, evaluate_authors
 from mox.mailauth.dnsbl import DNSBLResult, DNSBLStatus, ZonesInUse, lookup
 from mox.mailauth.results import (
@@ -40,6 +41,7 @@ from mox.mailauth.results import (
 )
 from mox.mailauth.signature import ALGORITHMS
 from mox.message.trace import Received
+from mox.turns import in_turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +50,6 @@ if TYPE_CHECKING:
 
     from mox.config import Config
     from mox.dns import Resolver
-    from mox.store.pool import BlockingPool
     from mox.store.spool import Spool
 
 T = TypeVar("T")
@@ -59,6 +60,9 @@ TIMEOUT_S: Final = 45.0
 KEYS_S: Final = 40.0
 DMARC_TIMEOUT_S: Final = 15.0
 DNSBL_TIMEOUT_S: Final = 30.0
+
+# Long messages between whose pieces the others have their turns; the next ones wait.
+_HASHED_AT_ONCE: Final = 4
 
 _SIGNED: Final = re.compile(rb"dkim-signature|arc-seal", re.IGNORECASE)
 _NO_CHAIN: Final = ARCResult(ARCStatus.NONE)
@@ -136,10 +140,10 @@ class Client:
 class Checks:
     """The checks of one worker, with what is remembered of block lists between them."""
 
-    def __init__(self, resolver: Resolver, pool: BlockingPool) -> None:
+    def __init__(self, resolver: Resolver) -> None:
         self.resolver = resolver
-        self._pool = pool
         self._zones = ZonesInUse(resolver)
+        self._hashing = BoundedSemaphore(_HASHED_AT_ONCE)
 
     def spf(self, client: Client) -> SPFResult:
         """Evaluate SPF alone. Takes bounded time; never raises."""
@@ -201,7 +205,7 @@ class Checks:
                 "helo" if client.mail_from.is_null else "mailfrom"
             )
             found = SPFResult(SPFStatus.PASS, identity, domain, mechanism="default")
-        content = self._content(spool)
+        content = SignedContent(spool.octets())
         return Authentication(
             iprev=IPRevResult(IPRevStatus.PASS),
             spf=found,
@@ -210,18 +214,13 @@ class Checks:
             arc=ARCResult(ARCStatus.NONE),
         )
 
-    def _content(self, spool: Spool) -> SignedContent:
-        if spool.size > LONG_BODY_OCTETS:
-            return self._pool.apply(SignedContent, (spool.stored(),))
-        return SignedContent(spool.stored())
-
     def _signatures(
         self, spool: Spool, headers: Headers
     ) -> tuple[tuple[DKIMResult, ...], ARCResult]:
         # The usual message without signatures need not be taken apart to see that.
         if headers.has_separator and not _SIGNED.search(headers.section):
             return (), _NO_CHAIN
-        content = self._content(spool)
+        content = SignedContent(spool.octets())
         now = time.time()
         if not content.count(dkim.FIELD) and not content.count(arc.SEAL):
             return (), _NO_CHAIN
@@ -252,8 +251,9 @@ class Checks:
         _CHAINS.labels(found.status).inc()
         return found
 
-    def _run(self, work: Callable[[], None]) -> None:
-        self._pool.apply(work)
+    def _run(self, steps: Iterator[None]) -> None:
+        with self._hashing:
+            in_turns(steps)
 
     def _dmarc(
         self, domains: Sequence[Domain], found: SPFResult, signatures: Sequence[DKIMResult]

@@ -82,7 +82,7 @@ def _signatures(config: Config, notification: dsn.Dsn, octets: bytes) -> Signed:
 
 def _notification(config: Config, arrival: Arrival, outcomes: Sequence[Outcome]) -> dsn.Dsn:
     hostname = parse_domain(config.static.hostname)
-    headers = Headers(arrival.spool.stored())
+    headers = Headers(arrival.spool.octets())
     facts = arrival.received
     first = outcomes[0].recipient.path.domain
     has_failed = any(outcome.reply is not None for outcome in outcomes)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from mmap import mmap
 
 from mox.address import Address
-from mox.message.fields import has_separator, header_section, split_fields, unfold
+from mox.message.fields import body_offset, has_separator, split_fields, unfold
 from mox.message.limits import LIMITS
 from mox.message.mailboxes import mailboxes
+from mox.message.windowed import Windowed
 
 
 class Headers:
@@ -16,9 +16,9 @@ class Headers:
 
     __slots__ = ("_fields", "has_separator", "section")
 
-    def __init__(self, stored: bytes | mmap) -> None:
-        head = stored[: LIMITS.header_octets]
-        self.section = header_section(head, wire=False)
+    def __init__(self, stored: bytes | Windowed) -> None:
+        end = min(len(stored), LIMITS.header_octets)
+        self.section = stored[: body_offset(stored, 0, end, wire=False)]
         self.has_separator = has_separator(self.section, wire=False)
         fields: dict[bytes, list[bytes]] = {}
         for name, value in split_fields(self.section, wire=False):

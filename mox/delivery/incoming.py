@@ -38,7 +38,10 @@ UNKNOWN_DELAY_S: Final = 5.0
 
 def deliver(store: Store, config: Config, arrival: Arrival, *, localserve: bool) -> Result:
     """Deliver a message; returns once what is accepted is durable. Never raises StoreError."""
-    headers = Headers(arrival.spool.stored())
+    try:
+        headers = Headers(arrival.spool.octets())
+    except StoreError as e:
+        return _not_stored(arrival, _facts(arrival, Headers(b"")), e)
     facts = _facts(arrival, headers)
     if headers.count(b"received") > MAX_RECEIVED:
         return Result(replies.LOOP, facts)

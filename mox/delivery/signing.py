@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mox.address import Address, Domain
 from mox.config.canonical import LocalpartRules, canonical_localpart
-from mox.mailauth.content import SignedContent
+from mox.mailauth.content import Run, SignedContent, run_here
 from mox.mailauth.dkimsign import Signer, sign
 from mox.mailauth.suffixes import parent
 
@@ -29,18 +29,23 @@ class Signed:
 
 
 def signed(
-    config: Config, content: SignedContent, author: Address, *, held_until: float = 0.0
+    config: Config,
+    content: SignedContent,
+    author: Address,
+    *,
+    held_until: float = 0.0,
+    run: Run = run_here,
 ) -> Signed:
     """Sign a message with all selectors of its author's domain; nothing when there are none.
 
     `held_until` is when it is to be sent, in seconds since the epoch, if that is later.
-    Hashes the body at once: call it on a thread when the message is long.
+    The body of a long message is hashed through `run`.
     """
     signers = signers_for(config, author.domain)
     if not signers:
         return Signed()
     author = _canonical(config, author)
-    fields = sign(signers, content, author, time.time(), held_until=held_until)
+    fields = sign(signers, content, author, time.time(), held_until=held_until, run=run)
     return Signed(fields, tuple(signer.kind for signer in signers) if fields else ())
 
 

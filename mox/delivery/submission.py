@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from mmap import mmap
 from typing import TYPE_CHECKING
 
 from mox.address import Path
@@ -15,12 +14,13 @@ from mox.delivery import fromids, replies
 from mox.delivery.headers import Headers
 from mox.delivery.signing import Signed, signed
 from mox.delivery.submit import Recipient, Submission
-from mox.mailauth.content import SignedContent
+from mox.mailauth.content import Run, SignedContent, run_here
 from mox.message import index_facts, parse, walk
 from mox.message.dates import format_date
 from mox.message.fields import field
 from mox.message.ids import message_id
 from mox.message.trace import FoldedField, Received, received
+from mox.message.windowed import Windowed
 from mox.message.words import decode_header
 from mox.smtp.dsnparameters import NO_REQUEST, DsnRequest
 from mox.smtp.reply import Reply
@@ -70,8 +70,13 @@ class Refusal:
     result: str
 
 
-def prepare(config: Config, message: Submitted, *, localserve: bool) -> Submission | Refusal:
-    """Check a message and return it in the form for the queue."""
+def prepare(
+    config: Config, message: Submitted, *, localserve: bool, run: Run = run_here
+) -> Submission | Refusal:
+    """Check a message and return it in the form for the queue.
+
+    A long one is hashed through `run`. Raises StoreError when it cannot be read.
+    """
     content = _Content.of(message)
     headers = content.headers
     refusal = _refuse_format(config, message, content, localserve=localserve) or _refuse_author(
@@ -85,7 +90,7 @@ def prepare(config: Config, message: Submitted, *, localserve: bool) -> Submissi
     recipients = _recipients(config, message)
     if isinstance(recipients, Refusal):
         return recipients
-    prefix, new_id, signatures = _prefix(config, message, content)
+    prefix, new_id, signatures = _prefix(config, message, content, run)
     return Submission(
         account=message.account,
         recipients=recipients,
@@ -152,32 +157,26 @@ def _refuse_author(config: Config, account: str, headers: Headers) -> Refusal | 
 class _Content:
     """What several checks ask of the message's octets."""
 
-    stored: bytes | mmap
+    stored: bytes | Windowed
     headers: Headers
     is_ascii: bool
     smtputf8: bool  # it can only go to servers with SMTPUTF8, whatever MAIL said
 
     @classmethod
     def of(cls, message: Submitted) -> _Content:
-        stored = message.spool.stored()
+        stored = message.spool.octets()
         headers = Headers(stored)
-        is_ascii = _is_ascii(stored)
+        is_ascii = stored.isascii()
         paths = (message.reverse_path, *message.recipients)
         smtputf8 = any(path.needs_smtputf8 for path in paths)
         if not is_ascii and not smtputf8:
             smtputf8 = not headers.section.isascii() or not all(
-                head.isascii() for head in _part_headers(bytes(stored))
+                head.isascii() for head in _part_headers(stored)
             )
         return cls(stored, headers, is_ascii, smtputf8)
 
 
-def _is_ascii(stored: bytes | mmap) -> bool:
-    if isinstance(stored, bytes):
-        return stored.isascii()
-    return all(stored[at : at + (1 << 20)].isascii() for at in range(0, len(stored), 1 << 20))
-
-
-def _part_headers(data: bytes) -> Iterator[bytes]:
+def _part_headers(data: bytes | Windowed) -> Iterator[bytes]:
     """Yield the header sections of all parts (RFC 6532 §3.1 allows UTF-8 in them)."""
     for part in walk(parse(data, wire=False)):
         yield data[part.header_start : part.body_start]
@@ -206,7 +205,9 @@ def _extra(headers: Headers) -> dict[str, str] | Refusal:
 # ---- what is added
 
 
-def _prefix(config: Config, message: Submitted, content: _Content) -> tuple[bytes, str, Signed]:
+def _prefix(
+    config: Config, message: Submitted, content: _Content, run: Run
+) -> tuple[bytes, str, Signed]:
     """Return the fields to put in front, the Message-ID if one was made, and who signed."""
     facts, headers = message.received, content.headers
     # With one recipient for all the copies stay equal and can share a transaction.
@@ -220,16 +221,12 @@ def _prefix(config: Config, message: Submitted, content: _Content) -> tuple[byte
     if not headers.count(b"date"):
         before += field("Date", format_date(facts.when))
     after = _authentication_results(message, smtputf8=content.smtputf8)
-    signatures = _signatures(config, content, before + after, message.not_before)
-    return before + signatures.fields + after, new_id, signatures
-
-
-def _signatures(config: Config, content: _Content, prefix: bytes, not_before: float) -> Signed:
     author = content.headers.single_from()
     assert author is not None, "checked before"
-    signable = SignedContent(content.stored, prefix=prefix)
+    signable = SignedContent(content.stored, prefix=before + after)
     # RFC 4865: a message may be held for longer than signatures are valid.
-    return signed(config, signable, author, held_until=not_before)
+    signatures = signed(config, signable, author, held_until=message.not_before, run=run)
+    return before + signatures.fields + after, new_id, signatures
 
 
 def _authentication_results(message: Submitted, *, smtputf8: bool) -> bytes:

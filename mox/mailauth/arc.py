@@ -1,6 +1,6 @@
 """ARC: is the chain of those who handled the message and sealed it unbroken (RFC 8617 §5.2).
 
-    result = verify(resolver, content, time.time(), run=pool.apply)
+    result = verify(resolver, content, time.time(), run=in_turns)
 
 A set is ARC-Authentication-Results, ARC-Message-Signature and ARC-Seal of one instance. The chain
 holds when it is complete, the newest message signature fits the message as it is, and every seal

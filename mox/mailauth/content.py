@@ -1,29 +1,29 @@
 """A message as signatures see it: header fields, each once in canonical form, and body hashes.
 
 One object serves all signatures of a message, of DKIM and of ARC, so that nothing is canonicalised
-or hashed twice. Hashing is the only long work: where it may be long it is handed to a `Run` of the
-caller's, which may use a native thread. Each piece that is hashed gives the interpreter free for
-other threads.
+or hashed twice. Hashing is the only long work: where it may be long it is handed in short steps to
+a `Run` of the caller's, which may let others have a turn between them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from mmap import mmap
 from typing import Final
 
 from mox.mailauth.canonical import BodyCanonicalizer, Canonicalization, canonical_field
 from mox.message.fields import body_offset, split_lines
 from mox.message.limits import LIMITS
+from mox.message.windowed import Windowed
 
-Data = bytes | mmap
+Data = bytes | Windowed
 
 # From these sizes on hashing is done through `run`. Below, it takes a few milliseconds at most.
 LONG_BODY_OCTETS: Final = 1 << 18
 LONG_HEADER_OCTETS: Final = 1 << 17
-_PIECE_OCTETS: Final = 1 << 15
+# What is hashed in one step: less than a millisecond of work.
+PIECE_OCTETS: Final = 1 << 15
 # Splitting takes about 1 µs a line; nothing but an attack has a header like this.
 _MAX_HEADER_LINES: Final = 50_000
 
@@ -36,13 +36,14 @@ class BodyHash:
     canonicalization: Canonicalization
 
 
-# Runs long work, and returns when it is done: at once, or in a thread of a pool.
-Run = Callable[[Callable[[], None]], None]
+# Goes through all steps of long work, and returns when it is done (`mox.turns.in_turns`).
+Run = Callable[[Iterator[None]], None]
 
 
-def run_here(work: Callable[[], None]) -> None:
-    """Do the work at once, on the caller's thread."""
-    work()
+def run_here(steps: Iterator[None]) -> None:
+    """Do the work at once."""
+    for _ in steps:
+        pass
 
 
 class SignedContent:
@@ -65,9 +66,9 @@ class SignedContent:
         """
         self._message = message
         self._wire = wire
-        head = message[: LIMITS.header_octets]
-        self.body_start = body_offset(head, 0, len(head), wire=wire)
-        section = prefix.replace(b"\r\n", b"\n") + head[: self.body_start].replace(b"\r\n", b"\n")
+        end = min(len(message), LIMITS.header_octets)
+        self.body_start = body_offset(message, 0, end, wire=wire)
+        section = (prefix + message[: self.body_start]).replace(b"\r\n", b"\n")
         is_sane = section.count(b"\n") <= _MAX_HEADER_LINES
         lines = split_lines(section, wire=False) if is_sane else []
         # What has no colon is no field, and nothing can sign it.
@@ -127,12 +128,17 @@ class SignedContent:
         """
         digest = hashlib.new(hash_name, usedforsecurity=False)
 
-        def work() -> None:
+        def steps() -> Iterator[None]:
+            octets = 0
             for field in self.selected(names, algorithm):
                 digest.update(field)
+                octets += len(field)
+                if octets >= PIECE_OCTETS:
+                    octets = 0
+                    yield
             digest.update(last)
 
-        (run if self.body_start > LONG_HEADER_OCTETS else run_here)(work)
+        (run if self.body_start > LONG_HEADER_OCTETS else run_here)(steps())
         return digest.digest()
 
     def body_hash(self, wanted: BodyHash) -> bytes:
@@ -141,23 +147,23 @@ class SignedContent:
         return self._hashes[wanted]
 
     def prepare(self, wanted: Iterable[BodyHash], run: Run = run_here) -> None:
-        """Make digests of the body; for a long body through `run`, which may use a thread."""
+        """Make digests of the body; for a long body through `run`."""
         missing = [each for each in dict.fromkeys(wanted) if each not in self._hashes]
-        if not missing:
-            return
+        if missing:
+            is_long = len(self._message) - self.body_start > LONG_BODY_OCTETS
+            (run if is_long else run_here)(self._hash(missing))
 
-        def work() -> None:
-            for each in missing:
-                self._hashes[each] = self._digest(each)
-
-        is_long = len(self._message) - self.body_start > LONG_BODY_OCTETS
-        (run if is_long else run_here)(work)
-
-    def _digest(self, wanted: BodyHash) -> bytes:
-        hasher = BodyHasher(wanted, wire=self._wire)
-        for start in range(self.body_start, len(self._message), _PIECE_OCTETS):
-            hasher.feed(self._message[start : start + _PIECE_OCTETS])
-        return hasher.finish()
+    def _hash(self, missing: Sequence[BodyHash]) -> Iterator[None]:
+        """Make the digests together: the message is read once."""
+        hashers = [BodyHasher(each, wire=self._wire) for each in missing]
+        begin = self.body_start
+        # From multiples of the size on: no piece lies in two windows.
+        for start in range(begin - begin % PIECE_OCTETS, len(self._message), PIECE_OCTETS):
+            piece = self._message[max(start, begin) : start + PIECE_OCTETS]
+            for hasher in hashers:
+                yield from hasher.steps(piece)
+        for each, hasher in zip(missing, hashers, strict=True):
+            self._hashes[each] = hasher.finish()
 
 
 class BodyHasher:
@@ -170,8 +176,18 @@ class BodyHasher:
         self._digest = hashlib.new(wanted.algorithm, usedforsecurity=False)
 
     def feed(self, piece: bytes) -> None:
+        for _ in self.steps(piece):
+            pass
+
+    def steps(self, piece: bytes) -> Iterator[None]:
+        """Take a piece as `feed` does, with a pause after it, and amid many empty lines."""
+        is_long = False
         for canonical in self._canonicalizer.feed(piece):
+            if is_long:
+                yield
             self._digest.update(canonical)
+            is_long = len(canonical) >= PIECE_OCTETS
+        yield
 
     def finish(self) -> bytes:
         """Take the end of the body; returns the digest."""

@@ -1,6 +1,6 @@
 """DKIM: are the signatures of a message good, and may we rely on them (RFC 6376 §6).
 
-    results = verify(resolver, spool.stored(), time.time(), run=pool.apply)
+    results = verify(resolver, spool.octets(), time.time(), run=in_turns)
 
 One result per DKIM-Signature field, in the order of the message. A signature goes through
 checks of its own tags (permerror), our policy (policy: it signs too little), its key (permerror,
@@ -82,8 +82,8 @@ def verify(
     """Evaluate the first MAX_SIGNATURES signatures of a message in stored form.
 
     `now` is in seconds since the epoch. Give a `SignedContent` when ARC is verified, too, or for
-    wire form. `run` is called with the hashing of long bodies and headers, to do it in a native
-    thread (`BlockingPool.apply`); everything else is short. Look-ups are done one after the other
+    wire form. `run` is called with the hashing of long bodies and headers, in short steps
+    (`mox.turns.in_turns`); everything else is short. Look-ups are done one after the other
     and take `budget_s` seconds at most. `is_near`: of programs on this machine, whose domain may be
     localhost. Never raises.
     """

@@ -1,6 +1,6 @@
 """DKIM signatures for what we send (RFC 6376 §5).
 
-    fields = sign(signers, SignedContent(spool.stored(), prefix=prefix), author, now)
+    fields = sign(signers, SignedContent(spool.octets(), prefix=prefix), author, now)
 
 One field per signer, in their order, to be put in front of the message. The cost is the body's
 hash and a signature per key: 0.3 ms for RSA with 2048 bits, 0.03 ms for Ed25519.

@@ -14,6 +14,7 @@ from mox.message.reader import Reader
 from mox.message.scan import FieldMap
 from mox.message.structure import bodystructure
 from mox.message.summary import Summary, summarise
+from mox.message.windowed import Windowed
 from mox.message.words import decode_text
 
 
@@ -46,17 +47,18 @@ def index_facts(data: Data, *, wire: bool, limits: Limits = LIMITS) -> IndexFact
     message_id = parse_message_id(_first(fields, b"message-id"))
     subject = decode_text(_first(fields, b"subject")[: limits.field_octets])
     references = _references(fields, limits)
+    lines, is_ascii, has_nul = _census(octets)
     return IndexFacts(
         render_envelope(fields, limits),
         bodystructure(root),
-        len(octets) if wire else len(octets) + octets.count(b"\n"),
+        len(octets) if wire else len(octets) + lines,
         message_id,
         subject,
         date[0] if date else None,
         date[1] if date else 0,
         references,
-        not octets.isascii(),
-        b"\0" in octets,
+        not is_ascii,
+        has_nul,
         root.is_dsn,
         summarise(
             fields,
@@ -68,6 +70,12 @@ def index_facts(data: Data, *, wire: bool, limits: Limits = LIMITS) -> IndexFact
         ),
         reader.malformed,
     )
+
+
+def _census(octets: bytes | Windowed) -> tuple[int, bool, bool]:
+    if isinstance(octets, Windowed):
+        return octets.census()
+    return octets.count(b"\n"), octets.isascii(), b"\0" in octets
 
 
 def _first(fields: FieldMap, name: bytes) -> bytes:

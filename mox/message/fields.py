@@ -27,7 +27,9 @@ def as_bytes(data: Data) -> bytes:
 
 
 def as_searchable(data: Data) -> bytes | Windowed:
-    """Return the data as what can be searched."""
+    """Return the data as what can be searched; copies no file."""
+    if isinstance(data, mmap):
+        return Windowed(len(data), lambda at, length: data[at : at + length])
     return data if isinstance(data, (bytes, Windowed)) else bytes(data)
 
 

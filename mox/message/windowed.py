@@ -62,6 +62,9 @@ class Windowed:
             found = self._open(base).find(sub, start - base, stop - base)
             if found >= 0:
                 return base + found
+            if len(sub) == 1:
+                start = stop
+                continue
             # It may lie over the edge of the window.
             edge = max(start, stop - len(sub) + 1)
             across = self._read(edge, min(stop + len(sub) - 1, end) - edge).find(sub)
@@ -84,6 +87,16 @@ class Windowed:
     def startswith(self, prefix: bytes, start: int = 0, end: int | None = None) -> bool:
         end = self._size if end is None else min(end, self._size)
         return start + len(prefix) <= end and self[start : start + len(prefix)] == prefix
+
+    def census(self) -> tuple[int, bool, bool]:
+        """Return the number of LFs, if all octets are ASCII, and if there is a NUL: in one pass."""
+        lines, is_ascii, has_nul = 0, True, False
+        for base in range(0, self._size, self._width):
+            window = self._open(base)
+            lines += window.count(b"\n")
+            is_ascii = is_ascii and window.isascii()
+            has_nul = has_nul or b"\0" in window
+        return lines, is_ascii, has_nul
 
     def isascii(self) -> bool:
         return all(self._open(base).isascii() for base in range(0, self._size, self._width))

@@ -20,6 +20,6 @@ class Services:
     def __init__(self, ctx: Context, resolver: Resolver) -> None:
         self.ctx = ctx
         self.senders = SenderChecks(resolver)
-        self.checks = Checks(resolver, ctx.store.pool)
+        self.checks = Checks(resolver)
         self.authenticator = Authenticator(ctx)
         self.received_ids = load_received_ids(ctx.data_dir)

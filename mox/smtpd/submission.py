@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from mox.address import Path
@@ -14,7 +13,6 @@ from mox.delivery.special import Stage
 from mox.delivery.submission import Refusal, Submitted
 from mox.delivery.submit import Submission as Outgoing
 from mox.delivery.submit import submit
-from mox.mailauth.content import LONG_BODY_OCTETS
 from mox.sasl.outcome import Challenge
 from mox.serving.login import LoggedIn
 from mox.smtp.config import FUTURE_RELEASE_MAX_S, ServerConfig
@@ -28,6 +26,7 @@ from mox.smtpd.transaction import Transaction
 from mox.store.errors import StoreError
 from mox.store.outgoing import FromIdTaken
 from mox.store.sent_log import SendLimitReached
+from mox.turns import in_turns
 
 if TYPE_CHECKING:
     from mox.store.outgoing_records import QueueId
@@ -131,10 +130,10 @@ class Submission:
                 refusal = self._link.pretend(special.failure_at(Stage.DATA, path.localpart))
                 if refusal is not None:
                     return refusal, "localserveerror", []
-        prepared = self._prepare(transaction)
-        if isinstance(prepared, Refusal):
-            return prepared.reply, prepared.result, []
         try:
+            prepared = self._prepare(transaction)
+            if isinstance(prepared, Refusal):
+                return prepared.reply, prepared.result, []
             return replies.DELIVERED, "ok", submit(self._ctx.store, prepared)
         except SendLimitReached as e:
             result = "recipientlimiterror" if e.first_time else "messagelimiterror"
@@ -146,18 +145,12 @@ class Submission:
             return replies.from_store(e), "queueerror", []
 
     def _prepare(self, transaction: Transaction[Path]) -> Outgoing | Refusal:
-        prepare = partial(
-            submission.prepare,
+        return submission.prepare(
             transaction.config,
             self._submitted(transaction),
             localserve=self._ctx.localserve,
+            run=in_turns,
         )
-        spool = transaction.spool
-        if spool is None or spool.size <= LONG_BODY_OCTETS:
-            return prepare()
-        # Parsing and hashing would hold up the other connections.
-        spool.stored()  # finished here: it needs the pool itself
-        return self._ctx.store.pool.apply(prepare)
 
     def _submitted(self, transaction: Transaction[Path]) -> Submitted:
         mail, spool = transaction.mail, transaction.spool

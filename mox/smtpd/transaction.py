@@ -59,7 +59,7 @@ class Transaction(Generic[R]):
         """The message is complete; the reply when it could not be kept."""
         if self.failure is None and self.spool is not None:
             try:
-                self.spool.stored()
+                self.spool.finish()
             except StoreError as e:
                 self.failure = replies.from_store(e)
         return self.failure

@@ -30,6 +30,10 @@ class BlockingPool:
             raise outcome.error
         return outcome  # type: ignore[no-any-return]
 
+    def start(self, fn: Callable[[*Args], object], args: tuple[*Args] = ()) -> None:  # type: ignore[assignment]
+        """Run `fn(*args)` on a thread some time soon; what it raises is nobody's concern."""
+        self._pool.spawn(_attempt, fn, args)
+
     def close(self) -> None:
         """Wait for what runs, then end the threads."""
         self._pool.join()

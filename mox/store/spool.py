@@ -9,13 +9,19 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from typing import IO
+from collections.abc import Iterable, Iterator
+from io import FileIO
 
+from mox.message.windowed import Windowed
 from mox.store.durable import space_error, write_all
 from mox.store.pool import BlockingPool
 
 MEMORY_LIMIT = 1 << 20
-_PIECE = 1 << 20
+_COPIED = 1 << 20  # in one go, on a thread
+# What waits in memory once there is a file.
+_WAITING = 1 << 18
+# Converted at once on the event loop. Pieces have less than twice as much.
+_PIECE = 1 << 17
 
 
 class Spool:
@@ -31,7 +37,7 @@ class Spool:
         self._pool = pool
         self._chunks: list[bytes] = []
         self._memory = 0
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
         self._tail = b""  # a CR at the end of what was written to the file: LF may follow
         self._stored: bytes | None = None
         self._map: mmap.mmap | None = None
@@ -42,7 +48,7 @@ class Spool:
         self.size += len(chunk)
         self._chunks.append(chunk)
         self._memory += len(chunk)
-        if self._memory > MEMORY_LIMIT:
+        if self._memory > (MEMORY_LIMIT if self._file is None else _WAITING):
             self._spill()
 
     def stored(self) -> bytes | mmap.mmap:
@@ -58,6 +64,25 @@ class Spool:
         self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         return self._map
 
+    def octets(self) -> bytes | Windowed:
+        """The whole message in stored form, for the event loop; nothing may be written afterwards.
+
+        A large one is read in the thread pool, window by window: others have their turns then.
+        Reading it raises StoreError.
+        """
+        self.finish()
+        if self._file is None:
+            stored = self.stored()
+            assert isinstance(stored, bytes), "there is no file"
+            return stored
+        return Windowed(self.stored_size, self._read_in_pool)
+
+    def _read_in_pool(self, at: int, length: int) -> bytes:
+        try:
+            return self._pool.apply(self.read_at, (at, length))
+        except OSError as e:
+            raise space_error(e, self._tmp) from e
+
     def finish(self) -> None:
         """Take note that nothing more is written; what waits goes to the file of a large one."""
         if self._file is not None and (self._chunks or self._tail):
@@ -70,7 +95,7 @@ class Spool:
         """
         assert self._file is not None, "a small one is in memory"
         at = 0
-        while piece := os.pread(self._file.fileno(), _PIECE, at):
+        while piece := os.pread(self._file.fileno(), _COPIED, at):
             write_all(fd, [piece])
             at += len(piece)
 
@@ -87,21 +112,17 @@ class Spool:
 
     def replace_start(self, length: int, start: bytes) -> None:
         """Put `start` in the place of the first `length` octets of the stored form."""
-        stored = self.stored()
-        if self._map is None:
-            self._stored = start + bytes(stored[length:])
+        self.finish()
+        old = self._file
+        if old is None:
+            self._stored = start + bytes(self.stored()[length:])
             return
-        old_map, old_file = self._map, self._file
-        assert old_file is not None, "the map is of a file"
         try:
-            self._file = tempfile.TemporaryFile(dir=self._tmp, buffering=0)  # noqa: SIM115
-            self._pool.apply(_copy, (start, old_map, length, self._file.fileno()))
+            self._file = self._pool.apply(_copy, (self._tmp, start, old, length))
         except OSError as e:
             raise space_error(e, self._tmp) from e
-        finally:
-            old_map.close()
-            old_file.close()
-        self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._forget_map()
+        self._pool.start(old.close)
 
     @property
     def is_large(self) -> bool:
@@ -111,12 +132,16 @@ class Spool:
         """Free memory and file. May be called more than once."""
         self._chunks.clear()
         self._stored = None
+        self._forget_map()
+        if self._file is not None:
+            # The octets go with it, which takes milliseconds for a large one.
+            self._pool.start(self._file.close)
+            self._file = None
+
+    def _forget_map(self) -> None:
         if self._map is not None:
             self._map.close()
             self._map = None
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
     def __enter__(self) -> Spool:
         return self
@@ -125,24 +150,70 @@ class Spool:
         self.close()
 
     def _spill(self, *, last: bool = False) -> None:
-        data = self._tail + b"".join(self._chunks)
-        self._chunks.clear()
-        self._memory = 0
-        self._tail = b""
-        if data.endswith(b"\r") and not last:
-            data, self._tail = data[:-1], b"\r"
+        """Move what waits in memory to the file, in stored form."""
+        chunks, self._chunks, self._memory = self._chunks, [], 0
         try:
             if self._file is None:
-                # Lives as long as the spool; close() closes it.
-                self._file = tempfile.TemporaryFile(dir=self._tmp, buffering=0)  # noqa: SIM115
-            fd = self._file.fileno()
-            self._pool.apply(lambda: write_all(fd, [data.replace(b"\r\n", b"\n")]))
+                self._file = self._pool.apply(_new_file, (self._tmp,))
+            for piece in self._converted(chunks, last=last):
+                self._pool.apply(_write, (self._file, piece))
         except OSError as e:
             raise space_error(e, self._tmp) from e
 
+    def _converted(self, chunks: Iterable[bytes], *, last: bool) -> Iterator[bytes]:
+        """Yield octets in stored form. Those that decide about a line end wait, but for the last.
 
-def _copy(start: bytes, source: mmap.mmap, begin: int, fd: int) -> None:
-    """Write `start`, then the source from `begin` on."""
-    write_all(fd, [start])
-    for at in range(begin, len(source), _PIECE):
-        write_all(fd, [source[at : at + _PIECE]])
+        Done by the caller between the writes, not by the threads: there it would keep the event
+        loop waiting for the interpreter.
+        """
+        for piece in _pieces(chunks):
+            data, self._tail = self._tail + piece, b""
+            if data.endswith(b"\r"):
+                data, self._tail = data[:-1], b"\r"
+            yield data.replace(b"\r\n", b"\n")
+        if last and self._tail:
+            yield self._tail
+            self._tail = b""
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same octets with short chunks put together and long ones cut."""
+    some: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        for at in range(0, len(chunk), _PIECE):
+            some.append(chunk[at : at + _PIECE])
+            size += len(some[-1])
+            if size >= _PIECE:
+                yield b"".join(some)
+                some.clear()
+                size = 0
+    if some:
+        yield b"".join(some)
+
+
+# What follows runs in the thread pool, and raises OSError. The file is given as such: once it is
+# closed nothing gets into another file with the same descriptor.
+
+
+def _new_file(directory: str) -> FileIO:
+    # Lives as long as the spool; close() closes it.
+    return tempfile.TemporaryFile(dir=directory, buffering=0)
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    write_all(file.fileno(), [data])
+
+
+def _copy(directory: str, start: bytes, source: FileIO, begin: int) -> FileIO:
+    """Write `start`, then the source from `begin` on, to a new file."""
+    file = _new_file(directory)
+    try:
+        write_all(file.fileno(), [start])
+        while piece := os.pread(source.fileno(), _COPIED, begin):
+            write_all(file.fileno(), [piece])
+            begin += len(piece)
+    except OSError:
+        file.close()
+        raise
+    return file

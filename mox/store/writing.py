@@ -78,8 +78,7 @@ class _Prepared:
 def _prepare(store: Store, prefix: bytes, spool: Spool) -> _Prepared:
     prefix = prefix.replace(b"\r\n", b"\n")
     if spool.is_large:
-        spool.finish()
-        return store.pool.apply(_prepare_large, (prefix, spool))
+        return _prepare_large(prefix, spool)
     octets = b"".join((prefix, spool.stored()))
     facts = index_facts(octets, wire=False)
     base = maildir.base_name(len(octets), facts.size)
@@ -87,18 +86,17 @@ def _prepare(store: Store, prefix: bytes, spool: Spool) -> _Prepared:
 
 
 def _prepare_large(prefix: bytes, spool: Spool) -> _Prepared:
-    """Look at a message through a window: it is not in memory as a whole. Blocks."""
-    size = len(prefix) + spool.stored_size
+    """Look at a message through a window: it is not in memory as a whole."""
+    octets = spool.octets()
+    size = len(prefix) + len(octets)
 
     def read(at: int, length: int) -> bytes:
         head = prefix[at : at + length]
         rest = length - len(head)
-        return head + spool.read_at(max(at - len(prefix), 0), rest) if rest else head
+        start = max(at - len(prefix), 0)
+        return head + octets[start : start + rest] if rest else head
 
-    try:
-        facts = index_facts(Windowed(size, read), wire=False)
-    except OSError as e:
-        raise space_error(e, "a message that comes in") from e
+    facts = index_facts(Windowed(size, read), wire=False)
     base = maildir.base_name(size, facts.size)
     return _Prepared(prefix, spool, size, base, facts.size, messages.kept(facts))
 

@@ -16,7 +16,7 @@ from mox.mailauth.canonical import Canonicalization
 from mox.mailauth.content import Run, SignedContent, run_here
 from mox.mailauth.dkimsign import Signer, sign
 from mox.mailauth.results import DKIMStatus
-from mox.store.pool import BlockingPool
+from mox.turns import in_turns
 from tests.bench.scenarios import report
 from tests.mailauth.dkimkeys import ED25519, NOW, KeyZone, record, rsa_key
 
@@ -49,7 +49,6 @@ def measure(quick: bool) -> None:
 
 
 def _large(size: int) -> None:
-    pool = BlockingPool(2)
     for name, body in (("text", _text(size)), ("blanks", b" " * size + b"x\n")):
         whole = _signed("RSA-2048", HEADER + body) + HEADER + body
         began = time.perf_counter()
@@ -60,12 +59,11 @@ def _large(size: int) -> None:
             "ms",
         )
         stalls = sorted(
-            _stall(lambda whole=whole: _verify("RSA-2048", whole, pool.apply))  # type: ignore[misc]
+            _stall(lambda whole=whole: _verify("RSA-2048", whole, in_turns))  # type: ignore[misc]
             for _ in range(7)
         )
         report("  longest stop of the loop meanwhile", stalls[3] * 1000, "ms", "limit 20")
         report("  the same, worst of seven", stalls[-1] * 1000, "ms", "limit 20")
-    pool.close()
 
 
 def _signed(kind: str, content: bytes) -> bytes:

@@ -102,7 +102,7 @@ class Play:
             path = Path(account, parse_domain("example.org"))
             recipient = resolve_incoming(self.site.config, path, localserve=False)
             assert isinstance(recipient, Recipient)
-            checks = Checks(ZoneResolver(self.zone), store.pool)  # type: ignore[arg-type]
+            checks = Checks(ZoneResolver(self.zone))  # type: ignore[arg-type]
             arrival = Arrival(
                 _path(sender.address),
                 (recipient,),
@@ -145,7 +145,7 @@ class Play:
             if kept.is_junk is not None and kept.first == "INBOX":
                 history.judged.append((kept.origin, kept.is_junk, kept.when))
         headers = Headers(self._message(account, sender).replace(b"\r\n", b"\n"))
-        checks = Checks(ZoneResolver(self.zone), self.site.ctx.store.pool)  # type: ignore[arg-type]
+        checks = Checks(ZoneResolver(self.zone))  # type: ignore[arg-type]
         received = self._received(sender)
         with self.site.ctx.store.spool() as spool:
             spool.write(self._message(account, sender))

@@ -74,8 +74,8 @@ def spool(store: Store, message: bytes = MESSAGE, *, signed: bool = True) -> Spo
 
 
 def run(store: Store, resolver: ZoneResolver, content: Spool) -> dict[str, str]:
-    checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
-    found = checks.authenticate(CLIENT, content, Headers(content.stored()))
+    checks = Checks(resolver)  # type: ignore[arg-type]
+    found = checks.authenticate(CLIENT, content, Headers(content.octets()))
     return {
         "iprev": found.iprev.status.value,
         "spf": found.spf.status.value,
@@ -95,27 +95,26 @@ def test_all_methods_are_run(store: Store) -> None:
 def test_large_messages_are_verified_from_their_file(store: Store) -> None:
     message = MESSAGE + b"0123456789abcdef\r\n" * (MEMORY_LIMIT // 16)
     content = spool(store, message)
-    content.stored()
     assert content.is_large
     assert run(store, ZoneResolver(ZONE), content) == ALL_PASS
 
 
 def test_a_result_that_is_known_is_not_asked_for_again(store: Store) -> None:
     resolver = ZoneResolver(ZONE)
-    checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
+    checks = Checks(resolver)  # type: ignore[arg-type]
     content = spool(store, signed=False)
     ahead = Ahead(checks, CLIENT)
     known = ahead.spf(), ahead.iprev()
     gevent.sleep(0)
     resolver.queries.clear()
-    found = checks.authenticate(CLIENT, content, Headers(content.stored()), ahead)
+    found = checks.authenticate(CLIENT, content, Headers(content.octets()), ahead)
     assert (found.spf, found.iprev) == known
     assert set(resolver.queries) == {("_dmarc.sender.example", "TXT")}
 
 
 def test_the_name_of_a_client_is_looked_up_once_a_connection(store: Store) -> None:
     resolver = ZoneResolver(ZONE)
-    checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
+    checks = Checks(resolver)  # type: ignore[arg-type]
     first = Ahead(checks, CLIENT)
     second = Ahead(checks, CLIENT, first)
     assert first.iprev() is second.iprev()
@@ -137,7 +136,7 @@ def test_a_name_that_says_nothing_any_more_is_looked_up_again(
     else:
         monkeypatch.setattr(ahead_module, "NAME_S", -1.0)
     resolver = ZoneResolver(zone)
-    checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
+    checks = Checks(resolver)  # type: ignore[arg-type]
     first = Ahead(checks, CLIENT)
     first.iprev()
     assert Ahead(checks, CLIENT, first).iprev() is not first.iprev()
@@ -156,7 +155,7 @@ def test_questions_that_nobody_waits_for_any_more_end(store: Store, silent: str)
             finally:
                 ended.set()
 
-    checks = Checks(ZoneResolver(ZONE, before=before), store.pool)  # type: ignore[arg-type]
+    checks = Checks(ZoneResolver(ZONE, before=before))  # type: ignore[arg-type]
     ahead = Ahead(checks, CLIENT)
     ahead.iprev()
     gevent.sleep(0)
@@ -210,7 +209,7 @@ def test_who_never_answers_is_given_up(
 
 def test_block_lists_are_asked_in_order_and_dead_ones_skipped(store: Store) -> None:
     resolver = ZoneResolver(ZONE)
-    checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
+    checks = Checks(resolver)  # type: ignore[arg-type]
     zones = tuple(map(parse_domain, ("pass.example", "dead.example", "good.example")))
     found = checks.blocklisted(zones, CLIENT.remote_ip)
     assert found is not None
@@ -221,7 +220,7 @@ def test_block_lists_are_asked_in_order_and_dead_ones_skipped(store: Store) -> N
 
 def test_programs_under_test_pass_without_questions(store: Store, config: Config) -> None:
     resolver = ZoneResolver(ZONE)
-    checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
+    checks = Checks(resolver)  # type: ignore[arg-type]
 
     def under_test(client: Client, config: Config = config) -> Authentication:
         return checks.of_program_under_test(client, config, spool(store))
@@ -250,7 +249,7 @@ def test_results_are_counted(store: Store) -> None:
     before = [metrics.total(name) for name in names]
     resolver = ZoneResolver(ZONE)
     run(store, resolver, spool(store))
-    checks = Checks(resolver, store.pool)  # type: ignore[arg-type]
+    checks = Checks(resolver)  # type: ignore[arg-type]
     zones = [parse_domain("pass.example"), parse_domain("good.example")]
     assert checks.blocklisted(zones, CLIENT.remote_ip) is not None
     assert [metrics.total(name) for name in names] == [before[0] + 1, before[1] + 1, before[2] + 2]

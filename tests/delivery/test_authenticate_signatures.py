@@ -1,23 +1,24 @@
-"""Signatures of what arrives: evaluated for the decision, long bodies on a thread, and counted."""
+"""Signatures of what arrives: evaluated for the decision, long bodies piecewise, and counted."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
 import gevent
 import pytest
+from gevent.pool import Pool
 from prometheus_client import REGISTRY
 
+from mox import turns
 from mox.address import Path as SmtpPath
 from mox.address import parse_domain
 from mox.delivery import authenticate
 from mox.delivery.authenticate import Checks, Client
 from mox.delivery.headers import Headers
 from mox.mailauth import canonical
-from mox.mailauth.content import LONG_BODY_OCTETS
+from mox.mailauth.content import LONG_BODY_OCTETS, PIECE_OCTETS
 from mox.mailauth.results import ARCStatus, Authentication
 from mox.store.pool import BlockingPool
 from mox.store.spool import Spool
@@ -45,8 +46,8 @@ def authenticated(
 ) -> Authentication:
     with Spool(str(tmp_path), pool) as spool:
         spool.write(message.replace(b"\n", b"\r\n"))
-        headers = Headers(spool.stored())
-        return Checks(resolver, pool).authenticate(CLIENT, spool, headers)  # type: ignore[arg-type]
+        headers = Headers(spool.octets())
+        return Checks(resolver).authenticate(CLIENT, spool, headers)  # type: ignore[arg-type]
 
 
 def counted(algorithm: str, status: str) -> float:
@@ -66,22 +67,53 @@ def test_signatures_are_evaluated_and_counted(tmp_path: Path, pool: BlockingPool
 
 
 @pytest.mark.parametrize("size", [LONG_BODY_OCTETS, 2 << 20], ids=["in memory", "in a file"])
-def test_long_body_is_hashed_on_a_thread(
+def test_others_have_their_turn_after_each_piece_of_a_long_body(
     tmp_path: Path, pool: BlockingPool, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    threads = set()
+    happened: list[int] = []  # octets of a piece, 0 for a turn
     feed = canonical.BodyCanonicalizer.feed
 
     def noted(self: canonical.BodyCanonicalizer, piece: bytes) -> Iterator[bytes]:
-        threads.add(threading.get_native_id())
+        happened.append(len(piece))
         return feed(self, piece)
 
     monkeypatch.setattr(canonical.BodyCanonicalizer, "feed", noted)
+    monkeypatch.setattr(turns, "give_turn", lambda: happened.append(0))
     message = handmade(message=MESSAGE + b"x\n" * size)
     [result] = authenticated(message, tmp_path, pool).dkim
     assert result.status == "pass", result.problem
-    assert len(threads) == 1
-    assert threading.get_native_id() not in threads
+    assert sum(happened) > 2 * size
+    assert max(happened) <= PIECE_OCTETS
+    assert happened[1::2] == [0] * (len(happened) // 2)
+
+
+def test_few_long_bodies_are_hashed_at_once(
+    tmp_path: Path, pool: BlockingPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = Checks(KEYS)  # type: ignore[arg-type]
+    under_way: list[int] = []
+    most = 0
+
+    def noted(steps: Iterator[None]) -> None:
+        nonlocal most
+        under_way.append(1)
+        most = max(most, len(under_way))
+        for _ in steps:
+            gevent.sleep(0)
+        under_way.pop()
+
+    monkeypatch.setattr(authenticate, "in_turns", noted)
+    message = handmade(message=MESSAGE + b"x\n" * LONG_BODY_OCTETS).replace(b"\n", b"\r\n")
+
+    def one(_: int) -> str:
+        with Spool(str(tmp_path), pool) as spool:
+            spool.write(message)
+            headers = Headers(spool.octets())
+            [result] = checks.authenticate(CLIENT, spool, headers).dkim
+            return result.status
+
+    assert Pool(10).map(one, range(10)) == ["pass"] * 10
+    assert most == 4
 
 
 def test_slow_key_takes_nothing_from_the_others(

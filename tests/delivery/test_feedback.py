@@ -107,7 +107,7 @@ def arrive(
     assert isinstance(recipient, Recipient)
     with store.spool() as spool:
         spool.write(content)
-        headers = Headers(spool.stored())
+        headers = Headers(spool.octets())
         [told] = what_is_told(
             store, config, headers, spool, [recipient], NOW + 9, has_sender=has_sender
         )

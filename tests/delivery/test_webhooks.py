@@ -111,7 +111,7 @@ def deliver(
         when=NOW,
     )
     # Exempt from checks: no DNS is asked.
-    foreign = Foreign(checks=Checks(None, store.pool), is_exempt=True)  # type: ignore[arg-type]
+    foreign = Foreign(checks=Checks(None), is_exempt=True)  # type: ignore[arg-type]
     with store.spool() as spool:
         spool.write(content.encode() if isinstance(content, str) else content)
         arrival = Arrival(

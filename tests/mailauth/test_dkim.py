@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mox.mailauth import dkim
-from mox.mailauth.content import LONG_BODY_OCTETS, LONG_HEADER_OCTETS, SignedContent
+from mox.mailauth.content import LONG_BODY_OCTETS, LONG_HEADER_OCTETS, SignedContent, run_here
 from mox.mailauth.results import DKIMResult, DKIMStatus
 from tests.mailauth.dkimkeys import ED25519, MESSAGE, NOW, KeyZone, Texts, handmade, record, rsa_key
 
@@ -458,9 +458,9 @@ def test_header_of_too_many_lines_is_as_if_unsigned() -> None:
 def test_long_body_is_hashed_through_run_and_short_one_is_not() -> None:
     calls: list[int] = []
 
-    def run(work: Callable[[], None]) -> None:
+    def run(steps: Iterator[None]) -> None:
         calls.append(1)
-        work()
+        run_here(steps)
 
     long = handmade(message=MESSAGE + b"x\n" * LONG_BODY_OCTETS)
     twice = handmade(message=long)
@@ -475,9 +475,9 @@ def test_long_body_is_hashed_through_run_and_short_one_is_not() -> None:
 def test_long_header_is_hashed_through_run() -> None:
     calls: list[int] = []
 
-    def run(work: Callable[[], None]) -> None:
+    def run(steps: Iterator[None]) -> None:
         calls.append(1)
-        work()
+        run_here(steps)
 
     message = handmade(message=b"X: " + b"x" * LONG_HEADER_OCTETS + b"\n" + MESSAGE)
     assert dkim.verify(KeyZone(OURS), message, NOW, run=run)[0].status == "pass"
@@ -485,7 +485,7 @@ def test_long_header_is_hashed_through_run() -> None:
 
 
 def test_body_is_not_hashed_when_the_header_does_not_fit() -> None:
-    def run(work: Callable[[], None]) -> None:
+    def run(steps: Iterator[None]) -> None:
         raise AssertionError("no body is to be hashed")
 
     long = handmade(message=MESSAGE + b"x\n" * LONG_BODY_OCTETS).replace(b"Hello", b"Hullo")

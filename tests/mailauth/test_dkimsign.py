@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import dkim as dkimpy
@@ -16,7 +17,7 @@ from mox.address import Address, parse_domain
 from mox.config.domain import DEFAULT_SIGNED_HEADERS as HEADERS
 from mox.mailauth import dkim
 from mox.mailauth.canonical import Canonicalization
-from mox.mailauth.content import LONG_BODY_OCTETS, SignedContent
+from mox.mailauth.content import LONG_BODY_OCTETS, SignedContent, run_here
 from mox.mailauth.dkimsign import Signer, sign
 from mox.mailauth.results import DKIMStatus
 from tests.mailauth.dkimkeys import ED25519, MESSAGE, NOW, KeyZone, record, rsa_key
@@ -199,9 +200,9 @@ def test_sealed_message_takes_no_other_field() -> None:
 def test_long_body_is_hashed_through_run() -> None:
     calls = []
 
-    def run(work: object) -> None:
-        calls.append(work)
-        work()  # type: ignore[operator]
+    def run(steps: Iterator[None]) -> None:
+        calls.append(steps)
+        run_here(steps)
 
     long = SignedContent(MESSAGE + b"x" * LONG_BODY_OCTETS)
     relaxed = replace(ED, body=Canonicalization.RELAXED)

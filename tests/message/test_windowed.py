@@ -11,7 +11,7 @@ from mox.message.piecewise import decoded_pieces, decoded_size
 from mox.message.windowed import Windowed
 from mox.webapi.reading import show
 
-OCTETS = st.text(alphabet="a-\n\r \xff", max_size=60).map(lambda text: text.encode("latin-1"))
+OCTETS = st.text(alphabet="a-\n\r\0 \xff", max_size=60).map(lambda text: text.encode("latin-1"))
 
 
 def windowed(data: bytes, window: int) -> Windowed:
@@ -30,6 +30,8 @@ def test_it_answers_as_bytes_do(data: bytes, window: int, sub: bytes, start: int
     assert through.count(sub[:1], start, end) == data.count(sub[:1], start, end)
     assert through.startswith(sub, start, end) == data.startswith(sub, start, end)
     assert through.isascii() == data.isascii()
+    assert through.census() == (data.count(b"\n"), data.isascii(), b"\0" in data)
+    assert through.find(sub[:1], start, end) == data.find(sub[:1], start, end)
     assert (sub[:1] in through) == (sub[:1] in data)
     if start < len(data):
         assert through[start] == data[start]
