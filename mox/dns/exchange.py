@@ -19,8 +19,7 @@ import dns.rdatatype
 
 from mox.dns.answer import ExtendedError
 from mox.dns.response import HEADER, RCODE, BadResponse, Response, read_response
-
-Server = tuple[str, int]
+from mox.dns.sockets import Server, Sockets, connected
 
 # How long a server has for an answer in the first round, and how that grows in the next ones.
 _TRY_S: Final = 2.0
@@ -51,11 +50,12 @@ def ask(
     servers: Sequence[Server],
     question: bytes,
     timeout_s: float,
+    sockets: Sockets,
     clock: Callable[[], float] = time.monotonic,
 ) -> Response:
     """Ask the servers in turn until one answers NOERROR or NXDOMAIN. Raises ExchangeFailed.
 
-    `question`: name, type and class in wire form.
+    `question`: name, type and class in wire form. `sockets` are kept for the next question.
     """
     end = clock() + timeout_s
     try_s = _TRY_S
@@ -68,7 +68,7 @@ def ask(
             if left_s <= 0:
                 break
             try:
-                response = _ask_one(server, question, left_s, clock)
+                response = _ask_one(server, question, left_s, clock, sockets)
             except TimeoutError:
                 problem, silent = f"{server[0]}: timed out", True
                 continue
@@ -85,31 +85,44 @@ def ask(
 
 
 def _ask_one(
-    server: Server, question: bytes, timeout_s: float, clock: Callable[[], float]
+    server: Server,
+    question: bytes,
+    timeout_s: float,
+    clock: Callable[[], float],
+    sockets: Sockets,
 ) -> Response:
-    # RFC 5452 §9: a random id and a port of its own for each question keep forgeries out.
+    # RFC 5452 §9: a random id and, to another machine, a port of its own keep forgeries out.
     query = HEADER.pack(secrets.randbits(16), _FLAGS, 1, 0, 0, 1) + question + _OPT
     end = clock() + timeout_s
-    wire = _datagram(server, query, end, clock)
+    wire = _datagram(server, query, end, clock, sockets)
     if HEADER.unpack_from(wire)[1] & dns.flags.TC:
         # RFC 7766 §5: what was cut off is asked for again over TCP.
         wire = _stream(server, query, end, clock)
     return _parsed(wire)
 
 
-def _datagram(server: Server, query: bytes, end: float, clock: Callable[[], float]) -> bytes:
-    with _connected(server, socket.SOCK_DGRAM, end, clock) as sock:
+def _datagram(
+    server: Server, query: bytes, end: float, clock: Callable[[], float], sockets: Sockets
+) -> bytes:
+    sock = sockets.take(server)
+    try:
+        sock.settimeout(_left(end, clock))
         sock.send(query)
         while True:
-            sock.settimeout(_left(end, clock))
             # One more octet than is taken shows what is too long.
             wire = sock.recv(_MAX_OCTETS + 1)
             if _is_answer(wire, query):
-                return wire
+                break
+            sock.settimeout(_left(end, clock))
+    except BaseException:
+        sock.close()
+        raise
+    sockets.give_back(server, sock)
+    return wire
 
 
 def _stream(server: Server, query: bytes, end: float, clock: Callable[[], float]) -> bytes:
-    with _connected(server, socket.SOCK_STREAM, end, clock) as sock:
+    with connected(server, socket.SOCK_STREAM, _left(end, clock)) as sock:
         sock.sendall(_LENGTH.pack(len(query)) + query)
         (length,) = _LENGTH.unpack(_exactly(sock, _LENGTH.size, end, clock))
         if length > _MAX_OCTETS:
@@ -118,19 +131,6 @@ def _stream(server: Server, query: bytes, end: float, clock: Callable[[], float]
     if not _is_answer(wire, query):
         raise BadResponse("answer to another question")
     return wire
-
-
-def _connected(
-    server: Server, kind: socket.SocketKind, end: float, clock: Callable[[], float]
-) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in server[0] else socket.AF_INET, kind)
-    try:
-        sock.settimeout(_left(end, clock))
-        sock.connect(server)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 def _exactly(sock: socket.socket, octets: int, end: float, clock: Callable[[], float]) -> bytes:

@@ -21,6 +21,7 @@ from mox.dns.flights import Flights
 from mox.dns.names import name_wire
 from mox.dns.response import NXDOMAIN, Response
 from mox.dns.servers import RESOLV_CONF, Servers, configured_servers, one_server
+from mox.dns.sockets import Sockets
 
 if TYPE_CHECKING:
     from prometheus_client import Histogram
@@ -79,6 +80,7 @@ class Resolver:
         self._clock = clock
         self._shared = shared
         self._flights = Flights(clock)
+        self._sockets = Sockets()
         self._resolv_conf = "" if server else resolv_conf
         self._use(one_server(server) if server else configured_servers(resolv_conf))
         self._version = self._version_of_file()
@@ -127,7 +129,8 @@ class Resolver:
         except ValueError:
             return Answer(Status.NXDOMAIN)  # not a name that can exist
         try:
-            return self._answer(ask(self._servers.addresses, question, timeout_s, self._clock))
+            addresses = self._servers.addresses
+            return self._answer(ask(addresses, question, timeout_s, self._sockets, self._clock))
         except ExchangeFailed as e:
             error = f"{name} {rdtype}: {e}"
             return Answer(Status.TEMPORARY, error=error, extended_error=e.extended)
@@ -164,6 +167,7 @@ class Resolver:
 
     def _use(self, servers: Servers) -> None:
         self._servers = servers
+        self._sockets.close()
         self.trusts_ad = servers.trusts_ad
         self._cache = Cache(self._shared, trusts_ad=servers.trusts_ad)
         self._failures = Failures()

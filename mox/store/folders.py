@@ -58,7 +58,8 @@ class Folders:
 
     def path(self, name: str) -> str:
         """The directory of a mailbox name."""
-        return os.path.join(self._maildir, maildir.directory_name(name)).rstrip("/")
+        directory = maildir.directory_name(name)
+        return f"{self._maildir}/{directory}" if directory else self._maildir
 
     # ---- create
 
