@@ -1,9 +1,8 @@
 """Group commit: every write transaction of a process, on one native thread.
 
-A write is a function of the transaction. The committer takes all that wait (at most MAX_BATCH; it
-gives others a moment where that pays, see `patience`), makes their files durable, runs the
-functions in one LMDB transaction, commits once, and completes all. One that fails takes back only
-itself.
+A write is a function of the transaction. The committer takes all that gathered (at most MAX_BATCH,
+see `gathering`), makes their files durable, runs the functions in one LMDB transaction, commits
+once, and completes all. One that fails takes back only itself.
 
 Why a thread: beginning a write transaction waits for the writers of other processes, and commit
 waits for the disk; on the event loop both would stop every connection. Why only one, and why a
@@ -15,8 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
-import time
-from _queue import Empty, SimpleQueue  # the C one waits natively also in a monkey-patched process
+from _queue import SimpleQueue  # the C one waits natively also in a monkey-patched process
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
@@ -30,8 +28,8 @@ from mox.store.bells import Bells
 from mox.store.durable import NO_SPACE, FileBatch, FileWrite, NoSpaceAtSync, SyncFailed
 from mox.store.env import Databases
 from mox.store.errors import ErrorKind, StoreError
+from mox.store.gathering import Gathering
 from mox.store.notify import topics
-from mox.store.patience import Patience
 from mox.store.records import KEY_A, KEY_SEQ
 
 MAX_BATCH = 256
@@ -107,13 +105,14 @@ class Committer:
         self._files = files
         self._bells = bells
         self._on_fatal = on_fatal
-        self._waiting: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        self._begun: SimpleQueue[list[_Job[Any]]] = SimpleQueue()
         self._done: SimpleQueue[list[_Job[Any]]] = SimpleQueue()
-        self._patience = Patience()
         self._fatal: BaseException | None = None
         self._broken = ""
         self._stopped: Waiter[None] = Waiter()
-        self._async = gevent.get_hub().loop.async_()
+        loop = gevent.get_hub().loop
+        self._gathering = Gathering(self._begun.put, MAX_BATCH, loop)
+        self._async = loop.async_()
         self._async.start(self._complete)
         _start_native_thread(self._run, ())
 
@@ -135,7 +134,7 @@ class Committer:
         """
         waiter: Waiter[T] = Waiter()
         job = _Job(fn, files, prepare, waiter, durable)
-        self._waiting.put(job)
+        self._gathering.add(job)
         return job.waiter.get()
 
     def flush(self) -> None:
@@ -145,8 +144,10 @@ class Committer:
 
     def close(self) -> None:
         """Finish what waits, then stop the thread."""
-        self._waiting.put(None)
+        self._gathering.flush()
+        self._begun.put([])
         self._stopped.get()
+        self._gathering.close()
         self._async.stop()
         self._async.close()
 
@@ -157,6 +158,8 @@ class Committer:
             batch = self._done.get()
             if not batch:
                 self._stopped.switch(None)
+                continue
+            self._gathering.done()
             for job in batch:
                 if job.error is None:
                     job.waiter.switch(job.result)
@@ -169,19 +172,15 @@ class Committer:
     # ---- on the committer's thread
 
     def _run(self) -> None:
-        stop = False
-        while not stop:
-            batch, stop = self._take()
-            if batch:
-                start = time.perf_counter()
-                self._run_batch(batch)
-                seconds = time.perf_counter() - start
-                self._patience.batch_done(len(batch), self._waiting.qsize(), seconds)
-                self._done.put(batch)
-            if stop:
-                self._sync_last()
-                self._done.put([])
+        batch = self._begun.get()
+        while batch:
+            self._run_batch(batch)
+            self._done.put(batch)
             self._async.send()
+            batch = self._begun.get()
+        self._sync_last()
+        self._done.put([])
+        self._async.send()
 
     def _sync_last(self) -> None:
         if self._may_be_undone and not self._broken:
@@ -189,32 +188,6 @@ class Committer:
                 self._dbs.env.sync(True)
             except lmdb.Error as e:
                 self._give_up(e)
-
-    def _take(self) -> tuple[list[_Job[Any]], bool]:
-        batch: list[_Job[Any]] = []
-        stop = self._take_waiting(batch, self._waiting.get())
-        patience = self._patience.limit(len(batch))
-        if stop or not patience:
-            return batch, stop
-        before = len(batch)
-        end = time.perf_counter() + patience
-        while not stop and len(batch) < min(self._patience.expected, MAX_BATCH):
-            try:
-                job = self._waiting.get(timeout=max(0.0, end - time.perf_counter()))
-            except Empty:
-                break
-            stop = self._take_waiting(batch, job)
-        self._patience.waited(before, len(batch))
-        return batch, stop
-
-    def _take_waiting(self, batch: list[_Job[Any]], job: _Job[Any] | None) -> bool:
-        """Add a job and all that wait behind it; True when the word to stop was among them."""
-        while job is not None:
-            batch.append(job)
-            if len(batch) == MAX_BATCH or self._waiting.empty():
-                return False
-            job = self._waiting.get()
-        return True
 
     def _run_batch(self, batch: list[_Job[Any]]) -> None:
         if self._broken:

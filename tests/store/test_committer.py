@@ -36,8 +36,16 @@ class Bench:
         """Run writes in one batch; the result or error of each."""
         gate = _thread.allocate_lock()
         gate.acquire()
-        first = gevent.spawn(self.committer.write, lambda write: None, (), gate.acquire)
-        gevent.sleep(0)
+        begun: list[bool] = []
+
+        def hold() -> None:
+            begun.append(True)
+            gate.acquire()
+
+        first = gevent.spawn(self.committer.write, lambda write: None, (), hold)
+        with gevent.Timeout(20):
+            while not begun and not first.ready():
+                gevent.sleep(0.001)
         waiting = [gevent.spawn(_outcome, job) for job in jobs]
         gevent.sleep(0)
         before = self.transactions()
