@@ -10,10 +10,10 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -50,6 +50,17 @@ def ask(client: http.client.HTTPConnection, path: str = "/webapi/") -> tuple[int
     answer = client.getresponse()
     answer.read()
     return answer.status, answer.getheader("Connection") or ""
+
+
+def is_read(sock: socket.socket) -> bool:
+    """Whether the server has accepted a connection, and read all that was sent on it."""
+    pair = (sock.getpeername()[1], sock.getsockname()[1])
+    # proc_net_tcp: addresses, then queues, and the inode, which is 0 until it is accepted.
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if tuple(int(field.rpartition(":")[2], 16) for field in fields[1:3]) == pair:
+            return fields[9] != "0" and int(fields[4].rpartition(":")[2], 16) == 0
+    return False
 
 
 def leaf_name(port: int, server_name: str | None) -> str:
@@ -174,7 +185,7 @@ def test_a_request_under_way_is_answered_when_the_server_stops(server: Server) -
         idle.sendall(REQUEST)
         assert b"keep-alive" in idle.recv(4096)
         busy.sendall(REQUEST[:20])
-        time.sleep(0.1)  # so that a worker has it, and not the kernel's queue
+        eventually(lambda: is_read(busy))
         server.signal(signal.SIGTERM)
         assert idle.recv(4096) == b""
         busy.sendall(REQUEST[20:])
