@@ -63,8 +63,11 @@ soak: $(STAMP) tools
 FUZZ_S ?= 600
 fuzz: $(STAMP)
 	if $(BIN)/pip install --quiet --only-binary :all: --target $(VENV)/fuzz atheris==3.0.0; then \
-	  mkdir -p $(VENV)/fuzz/imap && PYTHONPATH=$(VENV)/fuzz $(BIN)/python -m tests.fuzz.imap \
-	    -max_total_time=$(FUZZ_S) -max_len=4000 -artifact_prefix=$(VENV)/fuzz/ $(VENV)/fuzz/imap; \
+	  for target in imap webapi; do \
+	    mkdir -p $(VENV)/fuzz/inputs/$$target && \
+	    PYTHONPATH=$(VENV)/fuzz $(BIN)/python -m tests.fuzz.$$target -max_total_time=$(FUZZ_S) \
+	      -max_len=4000 -artifact_prefix=$(VENV)/fuzz/ $(VENV)/fuzz/inputs/$$target || exit 1; \
+	  done; \
 	fi
 	MOX_FUZZ=1 $(BIN)/pytest -m "not e2e" --timeout 7200 $(ARGS)
 
