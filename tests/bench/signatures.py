@@ -62,7 +62,7 @@ def _large(size: int) -> None:
             _stall(lambda whole=whole: _verify("RSA-2048", whole, in_turns))  # type: ignore[misc]
             for _ in range(7)
         )
-        report("  longest stop of the loop meanwhile", stalls[3] * 1000, "ms", "limit 20")
+        report("  longest stop of the loop, median of 7", stalls[3] * 1000, "ms", "limit 20")
         report("  the same, worst of seven", stalls[-1] * 1000, "ms", "limit 20")
 
 
