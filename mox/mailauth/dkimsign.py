@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 from mox.address import Address, Domain
+from mox.errors import MoxError
 from mox.mailauth.canonical import Canonicalization, canonical_field
 from mox.mailauth.content import BodyHash, Run, SignedContent, run_here
 
@@ -32,6 +34,10 @@ _MAX_COLUMN: Final = 76
 _FOLD: Final = "\r\n\t"
 # RFC 6376 §2.11: all other characters are written as =XX; ";" ends a tag.
 _PLAIN_IN_IDENTITY: Final = frozenset(range(0x21, 0x7F)) - frozenset(b'=;@"\\(),:<>[]')
+
+
+class SigningFailed(MoxError):
+    """The cryptographic library makes no signature with a key that it has loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +72,7 @@ def sign(
 
     `author` becomes i=: an address in the domain of the signers or below it. A message that is
     sent later has a signature that is valid as long after `held_until` as others are after `now`.
-    A long body is hashed through `run`.
+    A long body is hashed through `run`. Raises SigningFailed.
     """
     # RFC 6376 §5.4 signs From; receivers distrust a message with two (RFC 5322 §3.6 forbids it).
     if content.count(b"from") != 1 or not content.is_header_complete:
@@ -179,7 +185,13 @@ def _identity(author: Address) -> str:
 
 
 def _sign(signer: Signer, digest: bytes) -> bytes:
-    if isinstance(signer.key, Ed25519PrivateKey):
-        # RFC 8463 §3: PureEdDSA signs the digest.
-        return signer.key.sign(digest)
-    return signer.key.sign(digest, PKCS1v15(), Prehashed(_HASHES[signer.hash]()))
+    try:
+        if isinstance(signer.key, Ed25519PrivateKey):
+            # RFC 8463 §3: PureEdDSA signs the digest.
+            return signer.key.sign(digest)
+        return signer.key.sign(digest, PKCS1v15(), Prehashed(_HASHES[signer.hash]()))
+    except (ValueError, UnsupportedAlgorithm, InternalError) as e:
+        raise SigningFailed(
+            f"selector {signer.selector} of {signer.domain}: {str(e) or type(e).__name__}: "
+            f"check its key, and that the system's policy for OpenSSL allows {signer.hash}"
+        ) from e

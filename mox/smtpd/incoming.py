@@ -15,6 +15,7 @@ from mox.delivery.arrival import Arrival, Decided, Foreign, Outcome, Result
 from mox.delivery.bounce import tell_sender
 from mox.delivery.recipients import Recipient, resolve_incoming
 from mox.delivery.special import Stage
+from mox.mailauth.dkimsign import SigningFailed
 from mox.mailauth.results import SPFStatus
 from mox.smtp.config import ServerConfig
 from mox.smtp.events import Auth, AuthResponse, Hello, RcptTo
@@ -197,6 +198,9 @@ class Incoming:
             # What was delivered cannot be taken back: better no notification than duplicates.
             metrics.ERRORS.labels("queuedsn").inc()
             self._link.log.error("queueing dsn about recipients", err=e)
+        except SigningFailed as e:
+            metrics.ERRORS.labels("dkimsign").inc()
+            self._link.log.error("signing dsn about recipients", err=e)
 
     def _log(self, arrival: Arrival, result: Result, began: float) -> None:
         recipients = arrival.recipients

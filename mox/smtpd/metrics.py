@@ -17,7 +17,9 @@ SUBMISSIONS = metrics.counter(
     "mox_smtpserver_submission_total", "Messages submitted by users, by result.", ("result",)
 )
 ERRORS = metrics.counter(
-    "mox_smtpserver_errors_total", "Failures of steps that do not fail a delivery.", ("error",)
+    "mox_smtpserver_errors_total",
+    "Failures of the server at signing and at notifying senders, by where.",
+    ("error",),
 )
 STARTTLS = metrics.counter(
     "mox_smtpserver_delivery_starttls_total", "STARTTLS on the port for other servers."

@@ -13,6 +13,7 @@ from mox.delivery.special import Stage
 from mox.delivery.submission import Refusal, Submitted
 from mox.delivery.submit import Submission as Outgoing
 from mox.delivery.submit import submit
+from mox.mailauth.dkimsign import SigningFailed
 from mox.sasl.outcome import Challenge
 from mox.serving.login import LoggedIn
 from mox.smtp.config import FUTURE_RELEASE_MAX_S, ServerConfig
@@ -31,6 +32,7 @@ from mox.turns import in_turns
 if TYPE_CHECKING:
     from mox.store.outgoing_records import QueueId
 
+NOT_SIGNED: Final = Reply(451, "4.3.0", "message cannot be signed, try again later")
 NOT_YOURS: Final = Reply(550, "5.7.1", "must match authenticated user")
 
 
@@ -143,6 +145,11 @@ class Submission:
         except StoreError as e:
             self._link.log.error("queueing submitted message", err=e)
             return replies.from_store(e), "queueerror", []
+        except SigningFailed as e:
+            # Receivers would distrust it without a signature: the client is to keep it.
+            metrics.ERRORS.labels("dkimsign").inc()
+            self._link.log.error("signing submitted message", err=e)
+            return NOT_SIGNED, "error", []
 
     def _prepare(self, transaction: Transaction[Path]) -> Outgoing | Refusal:
         return submission.prepare(

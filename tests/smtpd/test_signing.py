@@ -5,12 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
+import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
+from prometheus_client import REGISTRY
+
+from mox import logfmt
 from mox.address import parse_domain
 from mox.mailauth import dkim
 from mox.mailauth.canonical import Canonicalization
 from mox.mailauth.content import LONG_BODY_OCTETS, SignedContent
 from mox.mailauth.dkimsign import Signer
+from mox.web.access import Login
+from mox.web.webapi.call import Call, Surroundings
+from mox.web.webapi.errors import CallError
+from mox.web.webapi.sending import send
+from mox.webapi.types import NameAddress, SendRequest
 from tests.mailauth.dkimkeys import ED25519, KeyZone, record, rsa_key
 from tests.smtpd.harness import Site
 
@@ -141,3 +152,66 @@ def test_signature_of_a_sealed_message_covers_fields_we_added(
     date = wire[wire.index(b"\r\nDate: ") + 2 :].partition(b"\r\n")[0]
     changed = wire.replace(date, b"Date: Thu, 01 Jan 1970 00:00:00 +0000")
     assert [status for status, _, _ in results_of(changed)] == ["fail"]
+
+
+# ---- keys that do not sign
+
+
+class Unwilling:
+    """A key that has been loaded, and that a policy of the system forbids to use."""
+
+    def sign(self, *_: object) -> bytes:
+        raise UnsupportedAlgorithm("forbidden")
+
+
+UNWILLING = replace(SIGNERS[1], key=Unwilling())  # type: ignore[arg-type]
+
+
+def errors(package: str) -> float:
+    name = f"mox_{package}_errors_total"
+    return REGISTRY.get_sample_value(name, {"error": "dkimsign"}) or 0.0
+
+
+def test_what_cannot_be_signed_is_left_with_the_client(make_site: Callable[..., Site]) -> None:
+    site = make_site(signers={"example.org": (SIGNERS[0], UNWILLING)})
+    site.set_password()
+    client = site.logged_in()
+    before = errors("smtpserver")
+    client.envelope("mjl@example.org", "a@remote.example")
+    code, text = client.data(MESSAGE)
+    assert code == 451
+    assert text.startswith("4.3.0 message cannot be signed, try again later")
+    assert errors("smtpserver") == before + 1
+    assert site.queued() == []
+    assert client.say("NOOP")[0] == 250
+
+
+def test_a_call_of_the_webapi_that_cannot_be_signed_fails(make_site: Callable[..., Site]) -> None:
+    site = make_site(signers={"example.org": (UNWILLING,)})
+    listener = SimpleNamespace(listener="local", cid=1, tls=None, log=logfmt.logger("webapi"))
+    call = Call(
+        surroundings=Surroundings(site.ctx),
+        config=site.config,
+        login=Login(site.ctx.store.account("mjl").id, "mjl", "mjl@example.org"),
+        http=listener,  # type: ignore[arg-type]
+    )
+    before = errors("webapi")
+    request = SendRequest(to=(NameAddress("", "a@remote.example"),), text="hi")
+    with pytest.raises(CallError, match="cannot be signed") as caught:
+        send(call, request)
+    assert caught.value.code == "server"
+    assert errors("webapi") == before + 1
+    assert site.queued() == []
+
+
+def test_delivered_mail_stays_so_when_its_notice_cannot_be_signed(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(signers={"example.org": (UNWILLING,)})
+    client = site.connect()
+    before = errors("smtpserver")
+    client.envelope("a@remote.example", "nobody@example.org", "mjl@example.org")
+    assert client.data(b"From: a@remote.example\r\n\r\nhello\r\n")[0] == 250
+    assert len(site.messages()) == 1
+    assert errors("smtpserver") == before + 1
+    assert site.queued() == []

@@ -18,6 +18,7 @@ from mox.address import Address, parse_domain
 from mox.delivery import composing, content, plans
 from mox.delivery.submit import Once, submit
 from mox.errors import UserError
+from mox.mailauth.dkimsign import SigningFailed
 from mox.message.compose import Draft
 from mox.message.composebodies import File
 from mox.message.ids import message_id
@@ -86,6 +87,12 @@ def send(call: Call, request: SendRequest) -> SendResult | Answer:
         result, problem = "queueerror", e.text
         _ERRORS.labels("submit").inc()
         raise
+    except SigningFailed as e:
+        problem = str(e)
+        _ERRORS.labels("dkimsign").inc()
+        call.log.error("signing a message", account=call.login.account, err=e)
+        text = "message cannot be signed, try again later"
+        raise CallError(ErrorCode.SERVER, text) from e
     finally:
         _count(result).inc()
         sending.log(result, problem)
