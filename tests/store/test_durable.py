@@ -48,8 +48,10 @@ def root(tmp_path: Path) -> Path:
 
 
 def batch_in(root: Path) -> FileBatch:
-    """One that finds all syncs equally cheap, however slow the machine is."""
-    return FileBatch(str(root), lambda: 0.0)
+    """One that syncs each file and directory by itself, however slow the machine is."""
+    batch = FileBatch(str(root), lambda: 0.0)
+    batch._file_ways.together_s = batch._directory_ways.together_s = 1.0
+    return batch
 
 
 def file(root: Path, name: str, content: bytes = b"x", into: str = "new") -> FileWrite:
@@ -149,11 +151,32 @@ def test_a_failed_syncfs_fails_the_batch(
     root: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, number: int, kind: type
 ) -> None:
     batch = FileBatch(str(root), lambda: disk.now)
-    batch._file_cost.seconds = 1.0
     monkeypatch.setattr(durable, "syncfs", failing(number))
     with pytest.raises(SyncFailed) as caught:
         batch.make_durable([[file(root, "a")], [file(root, "b")]])
     assert type(caught.value) is kind
+    assert names(root) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.EIO, SyncFailed), (errno.ENOSPC, NoSpaceAtSync)]
+)
+def test_a_failed_syncfs_of_directories_takes_back_what_was_renamed(
+    root: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, number: int, kind: type
+) -> None:
+    seen: list[list[str]] = []
+
+    def second_fails(_: int) -> None:
+        seen.append(names(root))
+        if len(seen) == 2:
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(durable, "syncfs", second_fails)
+    batch = FileBatch(str(root), lambda: disk.now)
+    with pytest.raises(SyncFailed) as caught:
+        batch.make_durable([[file(root, "a")], [file(root, "b", into="other")]])
+    assert type(caught.value) is kind
+    assert seen == [["tmp/a", "tmp/b"], ["new/a", "other/b"]]
     assert names(root) == []
 
 
@@ -212,9 +235,23 @@ def test_what_is_discarded_is_found_wherever_its_directory_went(root: Path) -> N
 
 def test_one_file_is_synced_by_itself(root: Path, disk: Disk) -> None:
     batch = FileBatch(str(root), lambda: disk.now)
-    batch._file_cost.seconds = 100.0
+    batch._file_ways.apart_s = 100.0
     batch.make_durable([[file(root, "a")]])
     assert disk.calls == ["file"]
+
+
+def test_syncfs_is_tried_with_the_first_files_that_come_together(root: Path, disk: Disk) -> None:
+    batch = FileBatch(str(root), lambda: disk.now)
+    batch.make_durable(many(root, "first", 2))
+    assert disk.calls == ["syncfs"]
+    disk.calls.clear()
+    for round_ in range(30):  # 2 ms, and 1 ms for a file: what is cheaper depends
+        batch.make_durable(many(root, f"one{round_}", 1))
+        batch.make_durable(many(root, f"more{round_}", 5))
+    disk.calls.clear()
+    batch.make_durable(many(root, "few", 2))
+    batch.make_durable(many(root, "some", 3))
+    assert disk.calls == ["file", "file", "syncfs"]
 
 
 def many(root: Path, prefix: str, count: int) -> list[list[FileWrite]]:
@@ -223,7 +260,7 @@ def many(root: Path, prefix: str, count: int) -> list[list[FileWrite]]:
 
 def test_the_cheaper_way_of_syncing_is_found(root: Path, disk: Disk) -> None:
     batch = FileBatch(str(root), lambda: disk.now)
-    batch._syncfs_cost.seconds = disk.syncfs_s = 0.003
+    batch._file_ways.together_s = disk.syncfs_s = 0.003
     for round_ in range(30):  # one file each, to learn what a file costs
         batch.make_durable(many(root, f"one{round_}", 1))
     disk.calls.clear()
@@ -234,21 +271,36 @@ def test_the_cheaper_way_of_syncing_is_found(root: Path, disk: Disk) -> None:
     assert disk.calls == ["syncfs"]
 
 
-def test_syncs_of_many_directories_count_too(root: Path, disk: Disk) -> None:
+@pytest.mark.parametrize(("together_s", "wanted"), [(0.0035, ["syncfs"]), (0.0045, [])])
+def test_directories_are_synced_the_cheaper_way_too(
+    root: Path, disk: Disk, together_s: float, wanted: list[str]
+) -> None:
     batch = FileBatch(str(root), lambda: disk.now)
-    batch._file_cost.seconds = batch._directory_cost.seconds = 0.001
-    batch._syncfs_cost.seconds = 0.0035
+    batch._file_ways.apart_s = 0.0
+    batch._directory_ways.apart_s = 0.001
+    batch._directory_ways.together_s = together_s
     for name in "abcd":
         (root / name).mkdir()
     batch.make_durable([[file(root, f"to-{name}", into=name)] for name in "abcd"])
-    assert disk.calls == ["syncfs", "syncfs"]
+    assert disk.calls == ["file"] * 4 + wanted
+
+
+def test_what_syncfs_does_not_reach_is_synced_by_itself(
+    root: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mailbox on another file system."""
+    monkeypatch.setattr(os, "fsync", lambda fd: disk.calls.append("directory"))
+    batch = FileBatch(str(root), lambda: disk.now)
+    batch._device = -1
+    batch.make_durable([[file(root, "a")], [file(root, "b", into="other")]])
+    assert disk.calls == ["file", "file", "syncfs", "syncfs", "directory", "directory"]
 
 
 def test_syncfs_that_has_become_dear_is_left_alone_and_tried_again(root: Path, disk: Disk) -> None:
     disk.syncfs_s = 5.0
     batch = FileBatch(str(root), lambda: disk.now)
-    batch._file_cost.seconds = 0.001
-    batch._syncfs_cost.seconds = 0.001
+    batch._file_ways.apart_s = 0.001
+    batch._file_ways.together_s = 0.001
     batch.make_durable(many(root, "first", 10))
     assert disk.calls == ["syncfs"]
     disk.calls.clear()
@@ -259,6 +311,9 @@ def test_syncfs_that_has_become_dear_is_left_alone_and_tried_again(root: Path, d
         batches += 1
     assert batches == durable._RETRY_SYNCFS
     assert disk.calls.count("file") == 2 * (batches - 1)
+    disk.calls.clear()
+    batch.make_durable(many(root, "then", 2))
+    assert disk.calls == ["syncfs"], "once found cheap it is used again"
 
 
 def test_directories_are_synced_after_the_renames(
