@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from mox.store import Store, open_store
+from mox.store.account import Account
+from mox.store.model import MailboxId
 from mox.store.spool import Spool
 
 
@@ -28,3 +30,15 @@ def spool(store: Store) -> Callable[..., Spool]:
         return result
 
     return make
+
+
+@pytest.fixture
+def account(store: Store) -> Account:
+    return store.account("mjl")
+
+
+@pytest.fixture
+def inbox(account: Account) -> MailboxId:
+    mailbox = account.mailbox("INBOX")
+    assert mailbox is not None
+    return mailbox.id
