@@ -1,4 +1,4 @@
-"""Mailboxes with files of other programs, for the tests of what is done about them."""
+"""Mailboxes, files of other programs in them, and what happens at a bad moment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 import pytest
 
-from mox.store import sync
+from mox.store import Store, sync
 from mox.store.account import Account
 from mox.store.model import (
     FLAG_MASK,
@@ -73,3 +73,38 @@ def overview_of(account: Account, mailbox_id: MailboxId, uid: int) -> tuple[byte
     (found,) = account.overviews([message[M_EMAIL_ID]])
     assert found is not None
     return found
+
+
+def mailbox_id(account: Account, name: str) -> MailboxId:
+    mailbox = account.mailbox(name)
+    assert mailbox is not None, name
+    return mailbox.id
+
+
+def fill(account: Account, name: str, spool: MakeSpool, count: int = 1) -> MailboxId:
+    if account.mailbox(name) is None:
+        account.create_mailbox(name)
+    target = mailbox_id(account, name)
+    account.append(target, [NewMessage(spool(), NOW) for _ in range(count)])
+    return target
+
+
+class Crash(BaseException):
+    pass
+
+
+class BeforeWrite:
+    """Runs something just before the nth call of committer.write."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch, nth: int = 1) -> None:
+        self.real = store.committer.write
+        self.calls = 0
+        self.nth = nth
+        self.action: Callable[[], object] = lambda: None
+        monkeypatch.setattr(store.committer, "write", self)
+
+    def __call__(self, fn, files=(), prepare=None):  # type: ignore[no-untyped-def]
+        self.calls += 1
+        if self.calls == self.nth:
+            self.action()
+        return self.real(fn, files, prepare)
