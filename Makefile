@@ -1,5 +1,9 @@
 # `make localserve` and `make test` do everything from a fresh checkout on Debian 12.
-PYTHON ?= python3
+# The system's Python, where it will do: it gets security updates with the system, and is a fifth
+# faster than one that was built without a profile, as by pyenv.
+PYTHON ?= $(shell for python in /usr/bin/python3 python3; do \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && exit; done; echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
