@@ -309,11 +309,38 @@ def test_syncfs_that_has_become_dear_is_left_alone_and_tried_again(root: Path, d
     while "syncfs" not in disk.calls:
         batch.make_durable(many(root, f"round{batches}", 2))
         batches += 1
-    assert batches == durable._RETRY_SYNCFS
+    assert batches == durable._FIRST_PAUSE
     assert disk.calls.count("file") == 2 * (batches - 1)
     disk.calls.clear()
     batch.make_durable(many(root, "then", 2))
     assert disk.calls == ["syncfs"], "once found cheap it is used again"
+
+
+def test_syncfs_that_stays_dear_is_tried_less_and_less(root: Path, disk: Disk) -> None:
+    disk.syncfs_s = 5.0
+    batch = FileBatch(str(root), lambda: disk.now)
+    tried: list[int] = []
+    for number in range(1000):
+        disk.calls.clear()
+        batch.make_durable(many(root, f"round{number}", 2))
+        if "syncfs" in disk.calls:
+            tried.append(number)
+    # At once, and after 4, 8, 16 … 256 batches.
+    assert tried == [0, 4, 12, 28, 60, 124, 252, 508, 764]
+
+
+def test_one_slow_syncfs_is_soon_forgiven(root: Path, disk: Disk) -> None:
+    batch = FileBatch(str(root), lambda: disk.now)
+    for number in range(2000):  # so dear for a while that it is hardly tried any more
+        disk.syncfs_s = 5.0 if number < 1000 else 0.0001
+        batch.make_durable(many(root, f"before{number}", 2))
+    disk.syncfs_s = 5.0
+    batch.make_durable(many(root, "slow", 2))
+    disk.syncfs_s = 0.0001
+    disk.calls.clear()
+    for number in range(durable._FIRST_PAUSE):
+        batch.make_durable(many(root, f"after{number}", 2))
+    assert disk.calls[-1] == "syncfs"
 
 
 def test_directories_are_synced_after_the_renames(
