@@ -22,7 +22,7 @@ from mox.store.model import MailboxId, NewMessage
 if TYPE_CHECKING:
     from mox.imap.events import AppendStart, CatenateText, Replaced
     from mox.imapd.session import Session
-    from mox.store.model import Appended, Mailbox
+    from mox.store.model import Appended
 
 
 class LineEnds:
@@ -59,7 +59,7 @@ class Incoming:
     def __init__(self, session: Session, first: AppendStart) -> None:
         self.session = session
         self._account = account_of(session)
-        self._mailbox: Mailbox | None = self._account.mailbox(first.mailbox)
+        self._mailbox_id = self._account.mailbox_id(first.mailbox)
         self._quota = session.service.quota(self._account.name)
         self._octets = 0  # announced so far, of all messages
         self._own_octets = 0  # of the present one
@@ -128,7 +128,7 @@ class Incoming:
     # ---- what can be wrong
 
     def _objection(self, event: AppendStart) -> Refusal | None:
-        if self._mailbox is None:
+        if self._mailbox_id is None:
             # RFC 9051 §6.3.12: the client may create it and try again.
             return Refusal("no such mailbox", codes.TRYCREATE)
         if event.size == 0 and not event.catenate:
@@ -196,9 +196,9 @@ class Incoming:
         self._finish_message()
         if self.refusal is not None:
             raise self.refusal
-        assert self._mailbox is not None, "else refused"
+        assert self._mailbox_id is not None, "else refused"
         marks = self.session.service.marks(self._account.name)
-        target, quota = self._mailbox.id, self._quota
+        target, quota = self._mailbox_id, self._quota
         if self._replaced is None:
             appended = self._account.append(target, self.messages, quota, marks)
             self._note_own(appended)
@@ -212,11 +212,13 @@ class Incoming:
         return Done("replaced", codes.highestmodseq(appended.modseq) if qresync else b"")
 
     def _note_own(self, appended: Appended) -> None:
-        view, mailbox = self.session.view, self._mailbox
-        if view is None or mailbox is None or view.mailbox_id != mailbox.id:
+        view = self.session.view
+        if view is None or view.mailbox_id != self._mailbox_id:
             return
+        mailbox = self._account.mailbox_by_id(view.mailbox_id)
         # A client need not be told of the flags that it gave, but of those the mailbox gave.
-        if not self.session.service.marks_what_enters(self._account.name, mailbox):
+        marks = self.session.service.marks_what_enters
+        if mailbox is not None and not marks(self._account.name, mailbox):
             view.note_own(appended.modseq)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from types import MethodType
 from typing import TYPE_CHECKING, Never, cast
 
@@ -40,6 +40,8 @@ from mox.serving.parking import Parked
 from mox.store.errors import ErrorKind, StoreError
 
 if TYPE_CHECKING:
+    from prometheus_client import Histogram
+
     from mox.imapd.service import Service
     from mox.serving.connection import Connection
 
@@ -51,11 +53,17 @@ _NONE_YET = -1
 _connections = metrics.counter(
     "mox_imap_connection_total", "Incoming IMAP connections.", ("service",)
 )
-_duration = metrics.histogram(
+_durations = metrics.histogram(
     "mox_imap_command_duration_seconds",
     "Duration of IMAP commands, by command and result.",
     ("cmd", "result"),
 )
+
+
+@cache
+def _duration(name: str, result: str) -> Histogram:
+    """Return the timer of one command and result; finding it by labels each time is slower."""
+    return _durations.labels(name, result)
 
 
 def handle(service: Service, conn: Connection) -> Parked | None:
@@ -143,7 +151,7 @@ def _finish_idle(session: Session, answer: Done | Refusal, result: str) -> None:
     assert session.idling is not None, "called while idling"
     running, session.idling = session.idling, None
     _answer(session, running.tag, answer)
-    _duration.labels("idle", result).observe(time.monotonic() - running.since)
+    _duration("idle", result).observe(time.monotonic() - running.since)
 
 
 def _is_last(session: Session, event: Event) -> bool:
@@ -187,7 +195,7 @@ def _act(session: Session, event: Event) -> bool:
             session.reader.accept_literal()
         case BadCommand(tag, text, code):
             _trace(session, event)
-            _duration.labels("(unrecognized)", "badsyntax").observe(0)
+            _duration("(unrecognized)", "badsyntax").observe(0)
             _answer(session, tag, bad(text, code.encode()))
         case BadCharset(tag):
             _answer(session, tag, Refusal("charset is not supported", codes.BADCHARSET))
@@ -232,7 +240,7 @@ def _carry_out(
             then()
     finally:
         if session.idling is None:
-            _duration.labels(name, result).observe(time.monotonic() - started)
+            _duration(name, result).observe(time.monotonic() - started)
 
 
 def _outcome(
