@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 RESOLV_CONF: Final = "/etc/resolv.conf"
@@ -34,7 +35,7 @@ def one_server(server: str) -> Servers:
     address = address.strip("[]")
     if not _is_address(address) or not (port.isdecimal() and port.isascii()):
         return _useless(server)
-    return Servers(((address, int(port)),), _is_loopback(address))
+    return Servers(((address, int(port)),), is_loopback(address))
 
 
 def read_servers(path: str) -> Servers:
@@ -50,7 +51,7 @@ def read_servers(path: str) -> Servers:
         return _useless(path)
     options = {word for words in lines if words[:1] == ["options"] for word in words[1:]}
     # resolv.conf(5): trust-ad says that the servers and the way to them are trusted.
-    trusts_ad = "trust-ad" in options or all(map(_is_loopback, addresses))
+    trusts_ad = "trust-ad" in options or all(map(is_loopback, addresses))
     return Servers(tuple((address, _PORT) for address in addresses), trusts_ad)
 
 
@@ -72,5 +73,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _is_loopback(address: str) -> bool:
+@cache
+def is_loopback(address: str) -> bool:
+    """Tell whether the address of a server, perhaps with a scope, is on this machine."""
     return ipaddress.ip_address(address.partition("%")[0]).is_loopback

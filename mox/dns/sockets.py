@@ -7,10 +7,10 @@ as the rest of a question.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
-from functools import lru_cache
 from typing import Final
+
+from mox.dns.servers import is_loopback
 
 Server = tuple[str, int]
 
@@ -33,7 +33,7 @@ class Sockets:
 
     def give_back(self, server: Server, sock: socket.socket) -> None:
         """Keep a socket over which a question was answered, or close it."""
-        kept = self._kept.setdefault(server, []) if _is_here(server[0]) else None
+        kept = self._kept.setdefault(server, []) if is_loopback(server[0]) else None
         if kept is None or len(kept) >= _KEPT:
             sock.close()
         else:
@@ -59,8 +59,3 @@ def connected(
         sock.close()
         raise
     return sock
-
-
-@lru_cache(maxsize=64)
-def _is_here(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

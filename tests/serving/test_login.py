@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -271,18 +271,21 @@ def test_many_connections_with_one_right_password_cost_one_check(
     record: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
+    gate = _thread.allocate_lock()
 
     def verify(_: Credentials, password: str) -> bool:
         calls.append(password)
-        time.sleep(0.01)
-        return password == PASSWORD
+        with gate:
+            return password == PASSWORD
 
     monkeypatch.setattr(passwords_module, "verify_password", verify)
     checks = Passwords(good=GoodPasswords())
     with gevent.Timeout(20):
         for password, expected in ((PASSWORD, 1), ("wrong", 5)):
             calls.clear()
-            jobs = [gevent.spawn(checks.check, USER, record, password) for _ in range(5)]
+            with gate:  # until all have asked
+                jobs = [gevent.spawn(checks.check, USER, record, password) for _ in range(5)]
+                gevent.sleep(0)
             gevent.joinall(jobs, raise_error=True)
             assert {job.value for job in jobs} == {password == PASSWORD}
             assert len(calls) == expected

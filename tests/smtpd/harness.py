@@ -31,6 +31,10 @@ from mox.store.outgoing import Outgoing
 from mox.store.outgoing_records import QueueMessage
 from tests.support.dnsrecords import record_of
 
+MESSAGE = (
+    b"From: <a@remote.example>\r\nSubject: hi\r\nMessage-ID: <1@remote.example>\r\n\r\nhello\r\n"
+)
+
 T = TypeVar("T")
 
 STATIC = """\

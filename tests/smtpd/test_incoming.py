@@ -11,15 +11,10 @@ from mox.delivery.recipients import Recipient
 from mox.smtp.reply import Reply
 from mox.smtpd.incoming import Incoming
 from mox.smtpd.transaction import Transaction
-from mox.store.errors import ErrorKind, StoreError
-from tests.smtpd.harness import RESOLVER, Client, FakeResolver, Site, in_thread, unverified
+from tests.smtpd.harness import MESSAGE, RESOLVER, Client, FakeResolver, Site, in_thread, unverified
 from tests.support.zone import ZoneResolver
 
 MakeSite = Callable[..., Site]
-
-MESSAGE = (
-    b"From: <a@remote.example>\r\nSubject: hi\r\nMessage-ID: <1@remote.example>\r\n\r\nhello\r\n"
-)
 
 
 def body(stored: bytes) -> bytes:
@@ -181,102 +176,6 @@ def test_unknown_user_is_refused_after_the_message(
     assert code == 550
     assert text.startswith("5.1.1 no such user(s)")
     assert 5.0 in waits
-
-
-def test_partial_failure_is_accepted_and_bounced(site: Site) -> None:
-    client = site.connect()
-    client.envelope("a@remote.example", "nobody@example.org", "mjl@example.org")
-    assert client.data(MESSAGE)[0] == 250
-    assert len(site.messages()) == 1
-    [bounce] = site.queued()
-    assert bounce.sender.is_null
-    assert bounce.sender_account == "mjl"
-    assert str(bounce.recipient.path()) == "a@remote.example"
-    text = site.outgoing.wire(bounce)
-    assert b"From: <postmaster@example.org>\r\n" in text
-    assert b"Final-Recipient: rfc822;nobody@example.org\r\n" in text
-    assert b"Status: 5.1.1\r\n" in text
-    assert b"mjl@example.org" not in text
-    assert b"hello" not in text
-
-
-def deliver_with(site: Site, mail: str, *recipients: str) -> None:
-    """Deliver a message with parameters of MAIL and RCPT."""
-    client = site.connect()
-    assert "DSN" in client.say("EHLO remote.example")[1].split("\n")
-    assert client.say(f"MAIL FROM:<a@remote.example> {mail}")[0] == 250
-    for recipient in recipients:
-        address, _, parameters = recipient.partition(" ")
-        assert client.say(f"RCPT TO:<{address}> {parameters}".strip())[0] == 250
-    assert client.data(MESSAGE)[0] == 250
-
-
-def test_success_is_told_to_a_sender_who_asks(site: Site) -> None:
-    orcpt = "ORCPT=rfc822;old+40address@remote.example"
-    deliver_with(site, "ENVID=one+2B1", f"mjl@example.org NOTIFY=SUCCESS,FAILURE {orcpt}")
-    [told] = site.queued()
-    assert told.sender.is_null
-    text = site.outgoing.wire(told)
-    assert b"Subject: mail delivered\r\n" in text
-    assert b"was delivered to the mailboxes" in text
-    assert b"Original-Envelope-Id: one+1\r\n" in text
-    assert b"Original-Recipient: rfc822;old@address@remote.example\r\n" in text
-    assert b"Final-Recipient: rfc822;mjl@example.org\r\nAction: delivered\r\nStatus: 2.0.0" in text
-    assert b"could not be delivered" not in text
-
-
-def test_success_is_told_only_to_senders_who_are_known(site: Site) -> None:
-    client = site.connect()
-    assert client.say("MAIL FROM:<a@withmx.example>")[0] == 250
-    assert client.say("RCPT TO:<mjl@example.org> NOTIFY=SUCCESS")[0] == 250
-    assert client.data(MESSAGE)[0] == 250
-    assert len(site.messages()) == 1
-    assert site.queued() == []
-
-
-@pytest.mark.parametrize("parameter", ["NOTIFY=NEVER", "NOTIFY=DELAY"])
-def test_failure_is_not_told_where_nobody_wants_it(site: Site, parameter: str) -> None:
-    deliver_with(site, "", f"nobody@example.org {parameter}", "mjl@example.org")
-    assert site.queued() == []
-
-
-def test_failure_and_success_are_told_together(site: Site) -> None:
-    deliver_with(site, "RET=FULL", "nobody@example.org", "mjl@example.org NOTIFY=SUCCESS")
-    [told] = site.queued()
-    text = site.outgoing.wire(told).decode()
-    assert "Subject: mail delivery failure\r\n" in text
-    failed, delivered = text.split("was delivered to the mailboxes")
-    assert "Recipient: nobody@example.org" in failed
-    assert "Recipient: mjl@example.org" in delivered
-    assert "Action: failed" in delivered
-    assert "Action: delivered" in delivered
-    assert "hello" in delivered  # the message itself
-
-
-def test_whole_message_is_not_returned_unasked(site: Site) -> None:
-    deliver_with(site, "RET=HDRS", "nobody@example.org", "mjl@example.org")
-    [told] = site.queued()
-    assert b"hello" not in site.outgoing.wire(told)
-
-
-def test_partial_failure_of_a_bounce_is_not_bounced(site: Site) -> None:
-    client = site.connect()
-    client.envelope("")
-    assert client.say("RCPT TO:<mjl@example.org>")[0] == 250
-    code, text = client.say("RCPT TO:<second@example.org>")
-    assert (code, text.split()[0]) == (452, "4.5.3")
-
-
-def test_different_failures_are_listed(site: Site) -> None:
-    client = site.connect()
-    client.envelope("a@remote.example", "nobody@example.org", "second@example.org")
-    code, text = client.data(MESSAGE + b"x" * 6000 + b"\r\n")
-    assert code == 554
-    lines = text.split("\n")
-    assert lines[0] == "5.3.0 550 5.1.1 no such user(s)"
-    assert lines[1] == "5.3.0 452 4.2.2 mailbox is over quota"
-    assert lines[2].startswith("5.3.0 multiple errors (")
-    assert site.queued() == []
 
 
 def test_over_quota_is_temporary(site: Site) -> None:
@@ -539,80 +438,3 @@ def test_policy_refusal_slows_the_connection_down(
     assert client.deliver("a@remote.example", "team@example.org", message=MESSAGE)[0] == 550
     assert client.say("NOOP")[0] == 250
     assert slept.count(1.0) > 50
-
-
-def test_unexpected_exception_is_a_temporary_error(
-    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(*args: object, **kwargs: object) -> None:
-        raise ZeroDivisionError("surprise")
-
-    client = site.connect()
-    with monkeypatch.context() as patch:
-        patch.setattr("mox.smtpd.incoming.incoming.deliver", fail)
-        code, text = client.deliver("a@remote.example", "mjl@example.org", message=MESSAGE)
-        assert (code, text.split()[0]) == (451, "4.3.0")
-        assert "surprise" not in text
-    assert "ZeroDivisionError" in capsys.readouterr().err
-    assert client.deliver("a@remote.example", "mjl@example.org", message=MESSAGE)[0] == 250
-
-
-def test_full_disk_while_reading_is_temporary(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: object) -> None:
-        raise StoreError(ErrorKind.DISK_FULL, "no space left")
-
-    client = site.connect()
-    client.envelope("a@remote.example", "mjl@example.org")
-    with monkeypatch.context() as patch:
-        patch.setattr("mox.store.spool.Spool.write", full)
-        code, text = client.data(MESSAGE * 100)
-    assert (code, text.split()[0]) == (452, "4.3.1")
-    assert client.deliver("a@remote.example", "mjl@example.org", message=MESSAGE)[0] == 250
-    assert len(site.messages()) == 1
-
-
-@pytest.mark.parametrize(
-    ("kind", "code"),
-    [(ErrorKind.DISK_FULL, "452 4.3.1"), (ErrorKind.INTERNAL, "451 4.3.0")],
-)
-def test_full_disk_while_storing_is_temporary(
-    site: Site, monkeypatch: pytest.MonkeyPatch, kind: ErrorKind, code: str
-) -> None:
-    def full(*args: object) -> None:
-        raise StoreError(kind, "no")
-
-    client = site.connect()
-    with monkeypatch.context() as patch:
-        patch.setattr("mox.store.store.Store.deliver", full)
-        got, text = client.deliver("a@remote.example", "mjl@example.org", message=MESSAGE)
-    assert f"{got} {text}".startswith(code)
-    assert client.deliver("a@remote.example", "mjl@example.org", message=MESSAGE)[0] == 250
-
-
-def test_silent_client_is_told_and_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mox.smtpd.session.READ_TIMEOUT_S", 0.05)
-    client = site.connect()
-    code, text = client.reply()
-    assert (code, text.split()[0]) == (421, "4.4.2")
-    assert client.is_closed()
-
-
-def test_message_that_never_ends_is_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mox.smtpd.transaction.DATA_LIMIT_S", 0.05)
-    client = site.connect()
-    client.envelope("a@remote.example", "mjl@example.org")
-    client.send(b"DATA\r\n")
-    assert client.reply()[0] == 354
-    assert client.reply()[0] == 421
-    assert client.is_closed()
-    assert site.messages() == []
-
-
-def test_connection_lost_within_a_message_delivers_nothing(site: Site) -> None:
-    client = site.connect()
-    client.envelope("a@remote.example", "mjl@example.org")
-    client.send(b"DATA\r\n")
-    client.send(MESSAGE)
-    client.close()
-    assert site.connect().say("NOOP")[0] == 250
-    assert site.messages() == []

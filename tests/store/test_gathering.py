@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import gevent
 import pytest
 
-from mox.store.gathering import LONGEST_S, Gathering
+from mox.store.gathering import Gathering
 
 MOST = 5
 
@@ -91,11 +90,9 @@ def test_a_loop_that_never_rests_does_not_hold_a_write_up(begun: Begun) -> None:
 
     worker = gevent.spawn(work)
     gevent.sleep(0)
-    before = time.monotonic()
     begun.gathering.add(1)
     begun.until(lambda: bool(begun.batches))
     assert begun.batches == [[1]]
-    assert time.monotonic() - before < LONGEST_S + 10  # of a machine that may be busy
     stop = True
     worker.join(timeout=20)
 
