@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
@@ -12,17 +11,26 @@ from typing import IO, TYPE_CHECKING
 
 import gevent
 
-from mox.store import maildir, mailfiles, manyreading, messages, removing, summaries, sync, writing
+from mox.store import (
+    adopting,
+    maildir,
+    mailfiles,
+    manyreading,
+    messages,
+    removing,
+    summaries,
+    sync,
+    writing,
+)
 from mox.store.account_txn import AccountTxn
 from mox.store.annotations import copy_annotations
 from mox.store.committer import WriteLater, WriteTxn
 from mox.store.durable import space_error
-from mox.store.errors import ErrorKind, MessageGone, Moved, StoreError
-from mox.store.folders import Folders, add_mailbox
+from mox.store.errors import ErrorKind, Moved, StoreError
+from mox.store.folders import Folders
 from mox.store.history import History
+from mox.store.messagefile import MessageFiles
 from mox.store.model import (
-    M_FLAGS,
-    M_SIZE,
     MAX_UID,
     Appended,
     Change,
@@ -41,7 +49,6 @@ from mox.store.model import (
     Usage,
 )
 from mox.store.reading import Reader
-from mox.store.records import FILE_IS_WIRE
 from mox.store.watch import FileWatch
 
 if TYPE_CHECKING:
@@ -51,10 +58,6 @@ if TYPE_CHECKING:
     from mox.store.credentials import Credentials
     from mox.store.store import Store
 
-# Larger files are read in the thread pool, so that the loop goes on.
-_READ_INLINE = 256 << 10
-# A mailbox that is being renamed is in between for milliseconds.
-_READ_PAUSES_S = (0.005, 0.02, 0.1, 0.5, 1.0)
 # Putting away files after an expunge takes 10 µs each.
 _REMOVAL_PAUSES_S = (0.002, 0.005, 0.01, 0.02, 0.04, 0.08)
 
@@ -72,6 +75,7 @@ class Account:
         self._quarantine = f"{self._root}/quarantine"
         self._reader = Reader(store.dbs, account_id)
         self._folders = Folders(store.dbs, store.committer, account_id, self.base)
+        self._files = MessageFiles(self, self._reader)
 
     # ---- reading (see Reader for what they return)
 
@@ -189,41 +193,14 @@ class Account:
 
         Raises MessageGone when there is no file any more (then the index is mended).
         """
-        for pause in _READ_PAUSES_S:
-            path = self._reader.path(mailbox_id, uid)
-            message = self._reader.message(mailbox_id, uid)
-            if path is None or message is None:
-                return self._read_expunged(mailbox_id, uid)
-            directory = self.directory(mailbox_id)
-            try:
-                data = self._read_at(directory, path, message[M_SIZE])
-            except OSError as e:
-                detail = f"{path} of account {self.name}: {e}: check owner and mode"
-                raise StoreError(ErrorKind.INTERNAL, "cannot read message", detail) from e
-            if data is not None:
-                return StoredMessage(data, bool(message[M_FLAGS] & FILE_IS_WIRE), message[M_SIZE])
-            if self.store.renaming(self.id):
-                gevent.sleep(pause)
-            elif (directory, path) == (
-                self.present_directory(mailbox_id),
-                self.path(mailbox_id, uid),
-            ):
-                break
-        self.mend(mailbox_id)
-        raise MessageGone(uid)
+        return self._files.read(mailbox_id, uid)
 
     def open_file(self, mailbox_id: MailboxId, uid: int) -> IO[bytes] | None:
         """The file of a message, for who reads a large one bit by bit, to be closed by them.
 
         None when it is not where the index has it: read() finds it.
         """
-        path, directory = self._reader.path(mailbox_id, uid), self.present_directory(mailbox_id)
-        if path is None or directory is None:
-            return None
-        try:
-            return open(f"{directory}/{path}", "rb", buffering=0)
-        except FileNotFoundError:
-            return None
+        return self._files.open_file(mailbox_id, uid)
 
     def read_many(
         self, mailbox_id: MailboxId, messages: Sequence[MessageTuple], *, head: bool = False
@@ -233,33 +210,6 @@ class Account:
         head: of a message, at least the header section; what follows may be cut off.
         """
         return manyreading.read_many(self, mailbox_id, messages, head=head)
-
-    def _read_at(self, directory: str, path: str, size: int) -> bytes | None:
-        try:
-            return self._read_file(f"{directory}/{path}", size)
-        except FileNotFoundError:
-            # Its flags are being shown, or another program renamed it.
-            base = maildir.split_name(path[4:])[0]
-            return self.store.pool.apply(mailfiles.read_by_base, (directory, base))
-
-    def _read_expunged(self, mailbox_id: MailboxId, uid: int) -> StoredMessage:
-        record = self._reader.expunged(mailbox_id, uid)
-        if record is None:
-            raise MessageGone(uid)
-        if record.moved_to is not None:
-            return self.read(MailboxId(record.moved_to[0]), record.moved_to[1])
-        file = f"{self._expunged}/{removing.expunged_name(mailbox_id, uid)}"
-        data = self.store.pool.apply(
-            _read_put_away, (file, self.directory(mailbox_id), record.base)
-        )
-        if data is None:
-            raise MessageGone(uid)
-        return StoredMessage(data, record.wire)
-
-    def _read_file(self, path: str, size: int) -> bytes:
-        if size > _READ_INLINE:
-            return self.store.pool.apply(_read_all, (path,))
-        return _read_all(path)
 
     # ---- mailboxes
 
@@ -554,57 +504,5 @@ class Account:
 
         later: what commits the note that there were none, Store.later_write by default.
         """
-        root = f"{self._root}/Maildir"
-        try:
-            modified = os.stat(root).st_mtime_ns
-        except OSError:
-            return
-        if modified == self._reader.state().maildir_mtime:
-            return
-        names, complete = maildir.list_mailboxes(root)
-        settled = complete and modified < time.time_ns() - mailfiles.TICK_NS
-
-        def change(write: WriteTxn) -> None:
-            account = AccountTxn(write, self.id)
-            if not account.entries_under_way():
-                for name in sorted(names - known):
-                    if not os.path.isdir(self._folders.path(name)):
-                        continue  # renamed or removed since we listed it
-                    for each in (*maildir.parents(name), name):
-                        if account.mailbox_id(each) is None:
-                            add_mailbox(account, each)
-                account.state.maildir_mtime = modified if settled else 0
-            account.save()
-
-        known = {mailbox.name for mailbox in self._reader.mailboxes()}
-        if names - known:
-            self.store.committer.write(change)
-        elif settled:
-            (later or self.store.later_write)(change)
-
-
-def _read_put_away(file: str, directory: str, base: str) -> bytes | None:
-    """An expunged message: put away, or just being put away, or not yet."""
-    for _ in range(3):
-        try:
-            return _read_all(file)
-        except FileNotFoundError:
-            data = mailfiles.read_by_base(directory, base)
-            if data is not None:
-                return data
-    return None
-
-
-def _read_all(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        size = os.fstat(fd).st_size
-        data = os.read(fd, size + 1)
-        if len(data) != size:  # a very large file comes in pieces
-            pieces = [data]
-            while piece := os.read(fd, 1 << 20):
-                pieces.append(piece)
-            data = b"".join(pieces)
-        return data
-    finally:
-        os.close(fd)
+        later = later or self.store.later_write
+        adopting.adopt(self.store.committer, self._folders, self._reader, later)

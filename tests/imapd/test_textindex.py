@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mox.store.account import Account
+from mox.store.messagefile import MessageFiles
 from mox.store.texts import Backlog
 from tests.imapd.harness import Client, Literal, Site, message
 
@@ -56,7 +56,7 @@ def test_no_search_and_no_list_opens_a_file(
     def no_file(*_: object) -> None:
         raise AssertionError("a file was opened")
 
-    monkeypatch.setattr(Account, "_read_file", no_file)
+    monkeypatch.setattr(MessageFiles, "_read_file", no_file)
     for command, lines in zip(NOT_A_FILE, expected, strict=True):
         # Tags differ, the rest is the same.
         found = [line.partition(") ")[2] for line in client.ok(command)]
@@ -70,7 +70,7 @@ def test_a_search_keeps_what_it_has_read(
 ) -> None:
     first = client.ok("search body text")
     site.ctx.store.finish_background()
-    monkeypatch.setattr(Account, "_read_file", None)
+    monkeypatch.setattr(MessageFiles, "_read_file", None)
     assert client.ok("search body text") == first
 
 

@@ -10,6 +10,7 @@ import pytest
 from mox.store import Store, housekeeping
 from mox.store.account import Account
 from mox.store.errors import ErrorKind, Moved, StoreError
+from mox.store.messagefile import MessageFiles
 from mox.store.model import Flag, FlagOp, NewMessage, Target
 from tests.store.mailboxes import NOW, BeforeWrite, Crash, MakeSpool, fill, mailbox_id, root
 
@@ -107,14 +108,14 @@ def test_reading_begins_again_when_a_rename_has_just_ended(
     account: Account, spool: MakeSpool, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box = fill(account, "A", spool)
-    real = Account._read_at
+    real = MessageFiles._read_at
 
-    def renamed_meanwhile(self: Account, directory: str, path: str, size: int) -> bytes | None:
+    def renamed_meanwhile(self: MessageFiles, directory: str, path: str, size: int) -> bytes | None:
         if directory.endswith(".A"):
-            self.rename_mailbox(box, "B")
+            account.rename_mailbox(box, "B")
         return real(self, directory, path, size)
 
-    monkeypatch.setattr(Account, "_read_at", renamed_meanwhile)
+    monkeypatch.setattr(MessageFiles, "_read_at", renamed_meanwhile)
     assert account.read(box, 1).data == b"Subject: hello\n\nbody\n"
 
 
