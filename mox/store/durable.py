@@ -1,8 +1,8 @@
 """Making files durable, many at once.
 
-The order is the contract (docs/architecture.md): data durable under tmp/, rename, directory
-durable; only then may an index transaction point to the file. All of this blocks, and runs on the
-committer's thread.
+The order is the contract (docs/architecture.md): data durable, then the name in the mailbox's
+directory, directory durable; only then may an index transaction point to the file. All of this
+blocks, and runs on the committer's thread.
 
 A file alone is synced by itself, and so is a directory. For several, one `syncfs` replaces all
 those syncs when it is cheaper: the choice follows the running cost of both, for files and for
@@ -10,6 +10,10 @@ directories apart. (One disk took 0.2 ms for a file and 0.25 ms for `syncfs` wit
 where there is a journal, the first directory's sync is that of all.) `syncfs` waits for all dirty
 data of the file system, so that a backup beside us makes it slow; then it is left alone until it
 has been tried again.
+
+Until its data is durable a file lies in tmp/, or has no name at all (O_TMPFILE): then one directory
+less has to be written. That its inode has a name now must be written, too, which the sync of the
+directory alone does not do everywhere; so only where `syncfs` does both.
 """
 
 from __future__ import annotations
@@ -21,25 +25,25 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from gevent import monkey
 
 from mox.store.errors import ErrorKind, Moved, StoreError
+from mox.store.syncways import Ways
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # gevent's looks first whether someone waits for the descriptor.
 _close: Callable[[int], None] = monkey.get_original("os", "close")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
-# Share of the last sync in the estimate of the next one.
-_LEARN = 0.2
-# After so many batches in which syncfs looked too dear it is tried once more; each time that it
-# still is, after twice as many.
-_FIRST_PAUSE = 4
-_LONGEST_PAUSE = 256
-# One sync that takes so many times as long as the last ones may be the only one: it had to write
-# what others left, as the first sync of a process may have to.
-_SURPRISE = 4
+# linkat(2): names an open file that has no name.
+_DESCRIPTORS: Final = "/proc/self/fd"
+# open(2): the file system (or the kernel) has no O_TMPFILE.
+_NO_UNNAMED: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+# Each is an open descriptor until it has its name.
+_MOST_UNNAMED: Final = 64
 
 
 class SyncFailed(Exception):
@@ -67,43 +71,6 @@ class FileWrite:
     parts: Sequence[bytes] | None = None
 
 
-class _Ways:
-    """Two ways to sync several things, and what each has cost lately: one by one, or `syncfs`."""
-
-    __slots__ = ("_is_trial", "_pause", "_shunned", "apart_s", "together_s")
-
-    def __init__(self) -> None:
-        self.apart_s = 0.0003  # for each
-        self.together_s = 0.0003  # for all; looks cheap at first, so that it is tried
-        self._shunned = 0  # batches for which syncfs looked too dear, since it was used
-        self._pause = _FIRST_PAUSE  # batches for which it is shunned before it is tried
-        self._is_trial = False
-
-    def prefers_together(self, count: int) -> bool:
-        if count < 2:
-            return False
-        self._is_trial = self.together_s >= self.apart_s * count
-        if self._is_trial:
-            self._shunned += 1
-            if self._shunned < self._pause:
-                return False
-            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-        self._shunned = 0
-        return True
-
-    def took_apart(self, seconds: float) -> None:
-        self.apart_s += (seconds - self.apart_s) * _LEARN
-
-    def took_together(self, seconds: float) -> None:
-        """What a trial says counts more than all before."""
-        if self._is_trial:
-            self.together_s = seconds
-            return
-        if seconds > self.together_s * _SURPRISE:
-            self._pause = _FIRST_PAUSE
-        self.together_s += (seconds - self.together_s) * _LEARN
-
-
 def syncfs(fd: int) -> None:
     """Write out everything dirty on the file system of `fd`; raises OSError on failure."""
     if _libc.syncfs(fd) != 0:
@@ -128,6 +95,14 @@ def space_error(e: OSError, what: str) -> StoreError:
     return StoreError(ErrorKind.INTERNAL, "cannot write message", detail)
 
 
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """A directory that the batch writes to: the very one, whatever it is called by now."""
+
+    fd: int
+    is_reached: bool  # by syncfs on the data directory
+
+
 class FileBatch:
     """Writes the files of one batch of jobs and knows which way of syncing is cheaper here."""
 
@@ -135,11 +110,15 @@ class FileBatch:
         self._root_fd = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
         self._device = os.fstat(self._root_fd).st_dev
         self._clock = clock
-        self._file_ways = _Ways()
-        self._directory_ways = _Ways()
-        # Of the batch: the very directories that we wrote to, whatever they are called by now.
-        self._directories: dict[str, int] = {}
-        # Directories of the last batch: their mtime before and after our renames, in ns.
+        self._file_ways = Ways()
+        self._directory_ways = Ways()
+        # A file without a name gets its first one by way of this.
+        self._can_be_unnamed = os.path.isdir(_DESCRIPTORS)
+        # Of the batch, by path:
+        self._directories: dict[str, _Directory] = {}
+        self._unnamed: dict[str, int] = {}  # files that have no name yet, by the one they get
+        self._placed: set[str] = set()  # files that have got theirs
+        # Directories of the last batch: their mtime before and after its files came, in ns.
         self.mtimes: dict[str, tuple[int, int]] = {}
 
     def close(self) -> None:
@@ -148,12 +127,16 @@ class FileBatch:
 
     def release(self) -> None:
         """The batch is over: nothing of it will be discarded any more."""
-        for fd in self._directories.values():
+        for fd in self._unnamed.values():
             _close(fd)
+        self._unnamed.clear()
+        self._placed.clear()
+        for directory in self._directories.values():
+            _close(directory.fd)
         self._directories.clear()
 
     def make_durable(self, jobs: Sequence[Sequence[FileWrite]]) -> list[StoreError | None]:
-        """Write and rename the files of all jobs; one result for each job.
+        """Write the files of all jobs and put them in place; one result for each job.
 
         A job whose file cannot be written gets its error and leaves no file. Raises SyncFailed
         when durability itself is in doubt; then no file of the batch is left in place. Until
@@ -162,31 +145,13 @@ class FileBatch:
         self.release()
         results: list[StoreError | None] = [None] * len(jobs)
         self.mtimes = {}
-        files = sum(len(job) for job in jobs)
-        if not files:
-            return results
-        together = self._file_ways.prefers_together(files)
-        try:
-            for i, job in enumerate(jobs):
-                results[i] = self._write_job(job, sync=not together)
-            if together:
-                self._syncfs(self._file_ways)
-            for i, job in enumerate(jobs):
-                if results[i] is None:
-                    results[i] = self._open_directories(job)
-            before = {path: os.fstat(fd) for path, fd in self._directories.items()}
-            for i, job in enumerate(jobs):
-                if results[i] is None:
-                    results[i] = self._rename_job(job)
-            self.mtimes = {
-                path: (before[path].st_mtime_ns, os.fstat(fd).st_mtime_ns)
-                for path, fd in self._directories.items()
-            }
-            self._sync_directories({path for path in before if before[path].st_dev == self._device})
-        except SyncFailed:
-            for job in jobs:
-                self.discard(job)
-            raise
+        if any(jobs):
+            try:
+                self._make_durable(jobs, results)
+            except SyncFailed:
+                for job in jobs:
+                    self.discard(job)
+                raise
         return results
 
     def discard(self, job: Sequence[FileWrite]) -> None:
@@ -195,54 +160,91 @@ class FileBatch:
         What cannot be removed is an orphan, found later.
         """
         for file in job:
-            with contextlib.suppress(OSError):
-                os.unlink(file.tmp)
-            directory, name = os.path.split(file.final)
-            fd = self._directories.get(directory)
+            fd = self._unnamed.pop(file.final, None)
             if fd is not None:
+                _close(fd)
+            elif file.final in self._placed:
+                self._placed.remove(file.final)
+                path, name = os.path.split(file.final)
                 with contextlib.suppress(OSError):
-                    os.unlink(name, dir_fd=fd)
+                    os.unlink(name, dir_fd=self._directories[path].fd)
+            else:
+                with contextlib.suppress(OSError):
+                    os.unlink(file.tmp)
 
-    def _write_job(self, job: Sequence[FileWrite], *, sync: bool) -> StoreError | None:
-        try:
-            for file in job:
-                if file.parts is not None:
-                    self._write(file.tmp, file.parts, sync)
-        except OSError as e:
-            return self._failed(job, e)
+    def _make_durable(
+        self, jobs: Sequence[Sequence[FileWrite]], results: list[StoreError | None]
+    ) -> None:
+        self._each(self._open_directories, jobs, results)
+        count = sum(map(len, jobs))
+        together = self._file_ways.prefers_together(count)
+        directories_together = self._directory_ways.prefers_together(len(self._directories))
+        unnamed = together and directories_together and count <= _MOST_UNNAMED
+        self._each(partial(self._write_job, sync=not together, unnamed=unnamed), jobs, results)
+        if together:
+            self._syncfs(self._file_ways)
+        before = self._times()
+        self._each(self._place_job, jobs, results)
+        after = self._times()
+        self.mtimes = {path: (mtime, after[path]) for path, mtime in before.items()}
+        self._sync_directories(together=directories_together)
+
+    def _each(
+        self,
+        step: Callable[[Sequence[FileWrite]], None],
+        jobs: Sequence[Sequence[FileWrite]],
+        results: list[StoreError | None],
+    ) -> None:
+        """Do a step of the jobs that have not failed; one that fails now is taken back."""
+        for i, job in enumerate(jobs):
+            if results[i] is None:
+                try:
+                    step(job)
+                except OSError as e:
+                    self.discard(job)
+                    is_moved = e.errno == errno.ENOENT
+                    results[i] = Moved(str(e)) if is_moved else space_error(e, job[0].final)
+
+    def _open_directories(self, job: Sequence[FileWrite]) -> None:
+        for file in job:
+            path = os.path.dirname(file.final)
+            if path not in self._directories:
+                fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                is_reached = os.fstat(fd).st_dev == self._device
+                self._directories[path] = _Directory(fd, is_reached)
+
+    def _times(self) -> dict[str, int]:
+        return {path: os.fstat(each.fd).st_mtime_ns for path, each in self._directories.items()}
+
+    def _write_job(self, job: Sequence[FileWrite], *, sync: bool, unnamed: bool) -> None:
+        for file in job:
+            if file.parts is not None:
+                directory = self._directories[os.path.dirname(file.final)]
+                by_itself = sync or not directory.is_reached
+                fd = self._unnamed_file(file, directory) if unnamed and not by_itself else None
+                if fd is not None:
+                    write_all(fd, file.parts)
+                else:
+                    self._write_named(file.tmp, file.parts, by_itself)
+
+    def _unnamed_file(self, file: FileWrite, directory: _Directory) -> int | None:
+        """A new file that has no name yet, so that tmp/ need not change; None: not here."""
+        if self._can_be_unnamed:
+            try:
+                flags = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
+                fd = self._unnamed[file.final] = os.open(".", flags, 0o600, dir_fd=directory.fd)
+            except OSError as e:
+                if e.errno not in _NO_UNNAMED:
+                    raise
+                self._can_be_unnamed = False
+            else:
+                return fd
         return None
 
-    def _failed(self, job: Sequence[FileWrite], e: OSError) -> StoreError:
-        self.discard(job)
-        return Moved(str(e)) if e.errno == errno.ENOENT else space_error(e, job[0].final)
-
-    def _open_directories(self, job: Sequence[FileWrite]) -> StoreError | None:
-        try:
-            for file in job:
-                directory = os.path.dirname(file.final)
-                if directory not in self._directories:
-                    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-                    self._directories[directory] = os.open(directory, flags)
-        except OSError as e:
-            return self._failed(job, e)
-        return None
-
-    def _rename_job(self, job: Sequence[FileWrite]) -> StoreError | None:
-        try:
-            for file in job:
-                directory, name = os.path.split(file.final)
-                fd = self._directories[directory]
-                os.rename(file.tmp, name, dst_dir_fd=fd)
-        except OSError as e:
-            return self._failed(job, e)
-        return None
-
-    def _write(self, path: str, parts: Sequence[bytes], sync: bool) -> None:
+    def _write_named(self, path: str, parts: Sequence[bytes], sync: bool) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             write_all(fd, parts)
-            if not sync and os.fstat(fd).st_dev != self._device:
-                sync = True  # syncfs on the data directory does not reach it
             if sync:
                 start = self._clock()
                 try:
@@ -255,7 +257,20 @@ class FileBatch:
         finally:
             _close(fd)
 
-    def _syncfs(self, ways: _Ways) -> None:
+    def _place_job(self, job: Sequence[FileWrite]) -> None:
+        """Give the files their names."""
+        for file in job:
+            path, name = os.path.split(file.final)
+            directory = self._directories[path].fd
+            fd = self._unnamed.get(file.final)
+            if fd is None:
+                os.rename(file.tmp, name, dst_dir_fd=directory)
+            else:
+                os.link(f"{_DESCRIPTORS}/{fd}", name, dst_dir_fd=directory, follow_symlinks=True)
+                _close(self._unnamed.pop(file.final))
+            self._placed.add(file.final)
+
+    def _syncfs(self, ways: Ways) -> None:
         start = self._clock()
         try:
             syncfs(self._root_fd)
@@ -263,21 +278,19 @@ class FileBatch:
             raise _sync_failed("the file system", e) from e
         ways.took_together(self._clock() - start)
 
-    def _sync_directories(self, reached: set[str]) -> None:
-        """Make the renames durable; `reached`: directories that syncfs reaches."""
-        count = len(self._directories)
-        together = self._directory_ways.prefers_together(count)
+    def _sync_directories(self, *, together: bool) -> None:
+        """Make the names durable. `together`: of all files that had none, too."""
         if together:
             self._syncfs(self._directory_ways)
         start = self._clock()
-        for path, fd in self._directories.items():
-            try:
-                if not (together and path in reached):
-                    os.fsync(fd)
-            except OSError as e:
-                raise _sync_failed(path, e) from e
-        if count and not together:
-            self._directory_ways.took_apart((self._clock() - start) / count)
+        for path, directory in self._directories.items():
+            if not (together and directory.is_reached):
+                try:
+                    os.fsync(directory.fd)
+                except OSError as e:
+                    raise _sync_failed(path, e) from e
+        if self._directories and not together:
+            self._directory_ways.took_apart((self._clock() - start) / len(self._directories))
 
 
 def _sync_failed(what: str, e: OSError) -> SyncFailed:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mox.store import durable
+from mox.store import durable, syncways
 from mox.store.durable import FileBatch, FileWrite, NoSpaceAtSync, SyncFailed
 from mox.store.errors import ErrorKind, Moved, StoreError
 
@@ -161,7 +161,7 @@ def test_a_failed_syncfs_fails_the_batch(
 @pytest.mark.parametrize(
     ("number", "kind"), [(errno.EIO, SyncFailed), (errno.ENOSPC, NoSpaceAtSync)]
 )
-def test_a_failed_syncfs_of_directories_takes_back_what_was_renamed(
+def test_a_failed_syncfs_of_directories_takes_back_what_is_in_place(
     root: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, number: int, kind: type
 ) -> None:
     seen: list[list[str]] = []
@@ -176,7 +176,7 @@ def test_a_failed_syncfs_of_directories_takes_back_what_was_renamed(
     with pytest.raises(SyncFailed) as caught:
         batch.make_durable([[file(root, "a")], [file(root, "b", into="other")]])
     assert type(caught.value) is kind
-    assert seen == [["tmp/a", "tmp/b"], ["new/a", "other/b"]]
+    assert seen == [[], ["new/a", "other/b"]]
     assert names(root) == []
 
 
@@ -309,7 +309,7 @@ def test_syncfs_that_has_become_dear_is_left_alone_and_tried_again(root: Path, d
     while "syncfs" not in disk.calls:
         batch.make_durable(many(root, f"round{batches}", 2))
         batches += 1
-    assert batches == durable._FIRST_PAUSE
+    assert batches == syncways._FIRST_PAUSE
     assert disk.calls.count("file") == 2 * (batches - 1)
     disk.calls.clear()
     batch.make_durable(many(root, "then", 2))
@@ -338,9 +338,92 @@ def test_one_slow_syncfs_is_soon_forgiven(root: Path, disk: Disk) -> None:
     batch.make_durable(many(root, "slow", 2))
     disk.syncfs_s = 0.0001
     disk.calls.clear()
-    for number in range(durable._FIRST_PAUSE):
+    for number in range(syncways._FIRST_PAUSE):
         batch.make_durable(many(root, f"after{number}", 2))
     assert disk.calls[-1] == "syncfs"
+
+
+@pytest.fixture
+def synced(disk: Disk, root: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Makes syncfs the cheaper way, and tells what files there are at each."""
+    seen: list[list[str]] = []
+    monkeypatch.setattr(durable, "syncfs", lambda _: seen.append(names(root)))
+    return seen
+
+
+def test_files_for_several_directories_have_no_name_until_their_data_is_durable(
+    root: Path, disk: Disk, synced: list[list[str]]
+) -> None:
+    batch = FileBatch(str(root), lambda: disk.now)
+    jobs = [[file(root, "a", b"one"), file(root, "b", b"two", into="other")]]
+    assert batch.make_durable(jobs) == [None]
+    assert synced == [[], ["new/a", "other/b"]]
+    assert (root / "other/b").read_bytes() == b"two"
+    assert os.stat(root / "other/b").st_mode & 0o7777 == 0o600
+    assert disk.calls == [], "none is synced by itself"
+    batch.close()
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EISDIR])
+def test_where_files_cannot_be_without_a_name_they_lie_in_tmp(
+    root: Path,
+    disk: Disk,
+    synced: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    real = os.open
+
+    def named_only(path: str, flags: int, *rest: int, **kw: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(number, os.strerror(number))
+        return real(path, flags, *rest, **kw)
+
+    monkeypatch.setattr(os, "open", named_only)
+    batch = FileBatch(str(root), lambda: disk.now)
+    batch.make_durable([[file(root, "a")], [file(root, "b", into="other")]])
+    assert synced == [["tmp/a", "tmp/b"], ["new/a", "other/b"]]
+    batch.make_durable([[file(root, "c")], [file(root, "d", into="other")]])
+    assert synced[2:] == [
+        ["new/a", "other/b", "tmp/c", "tmp/d"],
+        ["new/a", "new/c", "other/b", "other/d"],
+    ]
+
+
+def test_a_file_whose_directory_is_synced_by_itself_lies_in_tmp(
+    root: Path, disk: Disk, synced: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its inode would not be written again once it has a name."""
+    monkeypatch.setattr(os, "fsync", lambda _: disk.calls.append("directory"))
+    batch = FileBatch(str(root), lambda: disk.now)
+    batch.make_durable([[file(root, "a"), file(root, "b")]])
+    assert synced == [["tmp/a", "tmp/b"]]
+    assert disk.calls == ["directory"]
+
+
+def test_very_many_files_lie_in_tmp(root: Path, disk: Disk, synced: list[list[str]]) -> None:
+    """Each that has no name is an open descriptor."""
+    batch = FileBatch(str(root), lambda: disk.now)
+    count = durable._MOST_UNNAMED + 1
+    batch.make_durable([[file(root, "to-other", into="other")], *many(root, "a", count - 1)])
+    assert len(synced[0]) == count
+    assert all(name.startswith("tmp/") for name in synced[0])
+
+
+def test_a_name_that_is_taken_fails_its_job_only(
+    root: Path, disk: Disk, synced: list[list[str]]
+) -> None:
+    (root / "new/a").write_bytes(b"another's")
+    batch = FileBatch(str(root), lambda: disk.now)
+    descriptors = os.listdir("/proc/self/fd")
+    failed, written = batch.make_durable([[file(root, "a")], [file(root, "b", into="other")]])
+    assert isinstance(failed, StoreError)
+    assert written is None
+    assert names(root) == ["new/a", "other/b"]
+    batch.discard([file(root, "a")])
+    assert (root / "new/a").read_bytes() == b"another's"
+    batch.release()
+    assert len(os.listdir("/proc/self/fd")) == len(descriptors)
 
 
 def test_directories_are_synced_after_the_renames(
