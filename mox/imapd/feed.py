@@ -1,7 +1,7 @@
 """What is new in an account, read once for all sessions of this process that follow it.
 
-The store's change log is the truth. Bells are hints: they make waiting sessions look, and each
-session looks by itself before it answers a command.
+The store's change log is the truth. Bells are hints: they make those sessions look that tell their
+clients at once (see `Feed.follow`); each session looks by itself before it answers a command.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import gevent
 from mox import logfmt, metrics
 from mox.imapd.pace import Pace
 from mox.store.errors import HistoryLost
-from mox.store.model import Change, MailboxId, MessageTuple
+from mox.store.model import Change, MailboxId, MessageTuple, ModSeq
 
 if TYPE_CHECKING:
     from array import array
 
     from mox.store import Store
     from mox.store.account import Account
+    from mox.store.notify import Watch
 
 # Changes kept in memory. A session that is further behind reads the log itself.
 _KEEP_CHANGES = 256
@@ -32,7 +33,7 @@ _KEEP_MESSAGES = 64
 
 
 class Follower(Protocol):
-    """A session that wants to know when there may be something new."""
+    """A session that has something to do when there may be something new."""
 
     def announce(self) -> None:
         """Look at the feed, which has just advanced; must not wait."""
@@ -47,7 +48,10 @@ class Arrival:
 
 
 class Feed:
-    """The changes of one account up to `modseq`, and texts that several sessions will send."""
+    """The changes of one account up to `modseq`, and texts that several sessions will send.
+
+    Nothing is watched and nothing read while nobody follows.
+    """
 
     __slots__ = (
         "_added",
@@ -58,6 +62,8 @@ class Feed:
         "_lines",
         "_recent",
         "_rung",
+        "_store",
+        "_users",
         "_watch",
         "account",
         "modseq",
@@ -65,6 +71,9 @@ class Feed:
 
     def __init__(self, store: Store, account: Account) -> None:
         self.account = account
+        self._store = store
+        self._users = 0  # sessions, whether they follow or not
+        self._watch: Watch | None = None
         self.modseq = account.modseq()
         self._floor = self.modseq  # changes after this one are all in _recent
         self._recent: deque[Change] = deque()
@@ -74,23 +83,38 @@ class Feed:
         self._lines: dict[tuple[int, int, int], bytes] = {}
         self._added: dict[tuple[int, int], list[MessageTuple]] = {}
         self._arrivals: dict[Hashable, Arrival] = {}
-        self._watch = store.watch(account.id, self._ring)
 
-    def join(self, follower: Follower) -> None:
+    def join(self) -> None:
+        """One session more uses the feed."""
+        self._users += 1
+
+    def leave(self, session: Follower) -> bool:
+        """The session does no longer; true when it was the last."""
+        self.unfollow(session)
+        self._users -= 1
+        return not self._users
+
+    def follow(self, follower: Follower) -> None:
+        """Announce to it from now on; what was committed before it reads after this."""
         self._followers[follower] = None
+        if self._watch is None:
+            self._watch = self._store.watch(self.account.id, self._ring)
 
-    def leave(self, follower: Follower) -> bool:
-        """Stop announcing; true when nobody is left, the feed is then closed."""
+    def unfollow(self, follower: Follower) -> None:
         self._followers.pop(follower, None)
-        if not self._followers:
+        if self._watch is not None and not self._followers:
             self._watch.cancel()
-        return not self._followers
+            self._watch = None
 
     def advance(self) -> int:
         """Read what the log has that we have not; returns the modseq reached."""
         now = self.account.modseq()
         if now == self.modseq:
             return now
+        if now - self.modseq > _KEEP_CHANGES:
+            # At least one change for each modseq: the first would not be kept.
+            self._recent.clear()
+            self.modseq = self._floor = ModSeq(now - _KEEP_CHANGES)
         try:
             changes = self.account.changes(self.modseq)
         except HistoryLost:
@@ -181,15 +205,15 @@ class Feeds:
         self._store = store
         self._feeds: dict[int, Feed] = {}
 
-    def join(self, account: Account, follower: Follower) -> Feed:
-        """The account's feed; `follower` hears when something may be new, until `leave`."""
+    def join(self, account: Account) -> Feed:
+        """The account's feed, for one session more."""
         feed = self._feeds.get(account.id)
         if feed is None:
             feed = Feed(self._store, account)
             self._feeds[account.id] = feed
-        feed.join(follower)
+        feed.join()
         return feed
 
-    def leave(self, feed: Feed, follower: Follower) -> None:
-        if feed.leave(follower):
+    def leave(self, feed: Feed, session: Follower) -> None:
+        if feed.leave(session):
             self._feeds.pop(feed.account.id, None)

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from mox.imap.events import Event
     from mox.imapd.session import Session
 
-# The next command of a client at work is waited for with a greenlet, whose stack is some KB of
-# memory; the session keeps what can be made again for a while more.
-_AWAKE_S = 0.05
+# The next command of a client at work comes a round trip after the answer. So long it is waited for
+# with a greenlet, whose stack is some KB of memory, as parking and a new greenlet take longer than
+# many a command; the session keeps what can be made again for a while more.
+_AWAKE_S = 0.3
 _SHRINK_AFTER_S = 5.0
 
 # Goes on with a session in a new greenlet.
@@ -84,6 +85,7 @@ def begin_idle(session: Session, tag: str) -> None:
     session.reader.expect_line()
     session.write(responses.continuation("idling"))
     session.idling = Idling(tag, time.monotonic())
+    session.attend()
 
 
 def idle(session: Session, idling: Idling, resume: Resume) -> Parked | None:

@@ -150,6 +150,7 @@ def _resume(session: Session, event: ParkEvent) -> Parked | None:
 def _finish_idle(session: Session, answer: Done | Refusal, result: str) -> None:
     assert session.idling is not None, "called while idling"
     running, session.idling = session.idling, None
+    session.attend()
     _answer(session, running.tag, answer)
     _duration("idle", result).observe(time.monotonic() - running.since)
 

@@ -67,8 +67,9 @@ def cmd_notify(session: Session, command: notify.Notify) -> Done:
     if command.groups and session.view is not None:
         # RFC 5465 §3.1: what has come together so far is told, whatever is asked for from now on.
         _write_updates(session, session.view, expunge=True)
-    session.heard = session.feed.advance()
     session.interest = Interest(command.groups)
+    session.attend()
+    session.heard = session.feed.advance()
     if command.status:
         _tell_status(session, session.interest)
     return Done("notify done")

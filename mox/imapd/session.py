@@ -266,7 +266,7 @@ class Session:
         """Enter the authenticated state."""
         self.account = account
         self.user = user
-        self.feed = self.service.feeds.join(account, self)
+        self.feed = self.service.feeds.join(account)
         self.reader.limits = LIMITS
         self.state.happened(Happening.AUTHENTICATED)
         self.log = self.log.bind(account=account.name)
@@ -320,6 +320,14 @@ class Session:
     def listens(self) -> bool:
         """Whether the client is told of changes also when it says nothing (NOTIFY)."""
         return self.interest is not None and bool(self.interest.groups)
+
+    def attend(self) -> None:
+        """Hear of changes, or no longer: when the client begins or ends to be told at once."""
+        if self.feed is not None:
+            if self.idling is not None or self.listens:
+                self.feed.follow(self)
+            else:
+                self.feed.unfollow(self)
 
     def announce(self) -> None:
         """There may be news. A client that idles is told at once if that takes no waiting."""

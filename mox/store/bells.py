@@ -54,11 +54,11 @@ class Bells:
         if self._listening is not None:
             self._listening[self.slot] = topics
 
-    def ring_all(self, topics: int) -> None:
-        """Wake every process that listens for one of these, our own too. Safe from any thread."""
+    def ring_others(self, topics: int) -> None:
+        """Wake every other process that listens for one of these. Safe from any thread."""
         listening = self._listening
         for slot, fd in enumerate(self.fds):
-            if listening is None or listening[slot] & topics:
+            if slot != self.slot and (listening is None or listening[slot] & topics):
                 _ring(fd)
 
     def clear(self) -> None:

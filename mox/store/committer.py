@@ -29,7 +29,7 @@ from mox.store.durable import NO_SPACE, FileBatch, FileWrite, NoSpaceAtSync, Syn
 from mox.store.env import Databases
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.gathering import Gathering
-from mox.store.notify import topics
+from mox.store.notify import NOBODY, Touched, topics
 from mox.store.records import KEY_A, KEY_SEQ
 
 MAX_BATCH = 256
@@ -84,9 +84,10 @@ class _Job(Generic[T]):
 class Committer:
     """The write side of one process's environment.
 
-    on_fatal is called on the event loop when durability is in doubt (a sync failed): the batch
-    got a temporary error, and the process has to be replaced. `lazy` is how the environment was
-    opened.
+    on_commit is called on the event loop after commits that touched something, when those who
+    waited for them have gone on. So is on_fatal when durability is in doubt (a sync failed): the
+    batch got a temporary error, and the process has to be replaced. `lazy` is how the environment
+    was opened.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Committer:
         dbs: Databases,
         files: FileBatch,
         bells: Bells,
+        on_commit: Callable[[Touched], None],
         on_fatal: Callable[[BaseException], None],
         *,
         lazy: bool = False,
@@ -104,9 +106,10 @@ class Committer:
         self._index_dir: str = dbs.env.path()
         self._files = files
         self._bells = bells
+        self._on_commit = on_commit
         self._on_fatal = on_fatal
         self._begun: SimpleQueue[list[_Job[Any]]] = SimpleQueue()
-        self._done: SimpleQueue[list[_Job[Any]]] = SimpleQueue()
+        self._done: SimpleQueue[tuple[list[_Job[Any]], Touched]] = SimpleQueue()
         self._fatal: BaseException | None = None
         self._broken = ""
         self._stopped: Waiter[None] = Waiter()
@@ -155,7 +158,7 @@ class Committer:
 
     def _complete(self) -> None:
         while not self._done.empty():
-            batch = self._done.get()
+            batch, touched = self._done.get()
             if not batch:
                 self._stopped.switch(None)
                 continue
@@ -165,6 +168,8 @@ class Committer:
                     job.waiter.switch(job.result)
                 else:
                     job.waiter.throw(job.error)
+            if touched.ids:
+                self._on_commit(touched)
         if self._fatal is not None:
             fatal, self._fatal = self._fatal, None
             self._on_fatal(fatal)
@@ -174,12 +179,16 @@ class Committer:
     def _run(self) -> None:
         batch = self._begun.get()
         while batch:
-            self._run_batch(batch)
-            self._done.put(batch)
+            touched = self._run_batch(batch)
+            self._done.put((batch, touched))
             self._async.send()
+            # Those who wait for this batch come before all else.
+            self._files.release()
+            if touched.ids:
+                self._bells.ring_others(topics(touched.ids))
             batch = self._begun.get()
         self._sync_last()
-        self._done.put([])
+        self._done.put(([], NOBODY))
         self._async.send()
 
     def _sync_last(self) -> None:
@@ -189,17 +198,17 @@ class Committer:
             except lmdb.Error as e:
                 self._give_up(e)
 
-    def _run_batch(self, batch: list[_Job[Any]]) -> None:
+    def _run_batch(self, batch: list[_Job[Any]]) -> Touched:
         if self._broken:
             self._fail(batch, SyncFailed(self._broken), "the disk failed")
-            return
+            return NOBODY
         try:
             self._prepare(batch)
             live = [job for job in batch if job.error is None]
             errors = self._files.make_durable([job.files for job in live])
             for job, error in zip(live, errors, strict=True):
                 job.error = error
-            self._commit([job for job in live if job.error is None])
+            return self._commit([job for job in live if job.error is None])
         except SyncFailed as e:
             self._fail(batch, e, "the disk failed")
             self._give_up(e)
@@ -209,8 +218,7 @@ class Committer:
         except BaseException as e:
             self._fail(batch, e, "internal error")
             self._give_up(e)
-        finally:
-            self._files.release()
+        return NOBODY
 
     def _give_up(self, cause: BaseException) -> None:
         if not _is_full(cause, self._index_dir):
@@ -225,10 +233,10 @@ class Committer:
                 except Exception as e:
                     job.error = e
 
-    def _commit(self, jobs: list[_Job[Any]]) -> None:
+    def _commit(self, jobs: list[_Job[Any]]) -> Touched:
         """Commit all jobs together; when one fails, again with each in a transaction of its own."""
         if not jobs:
-            return
+            return NOBODY
         try:
             with self._dbs.env.begin(write=True) as txn:
                 for job in jobs:
@@ -242,10 +250,9 @@ class Committer:
             self._may_be_undone = not any(job.durable for job in jobs)
             if not self._may_be_undone:
                 self._dbs.env.sync(True)
-        if touched:
-            self._bells.ring_all(topics(touched))
+        return touched
 
-    def _commit_apart(self, jobs: list[_Job[Any]]) -> set[int]:
+    def _commit_apart(self, jobs: list[_Job[Any]]) -> Touched:
         with self._dbs.env.begin(write=True) as txn:
             for job in jobs:
                 try:
@@ -270,11 +277,11 @@ class Committer:
             raise StoreError(ErrorKind.INTERNAL, "cannot be stored in the index", str(e)) from e
         job.touched = write.touched
 
-    def _note_touched(self, txn: lmdb.Transaction, jobs: list[_Job[Any]]) -> set[int]:
-        """Leave word of which accounts were touched; returns their ids."""
+    def _note_touched(self, txn: lmdb.Transaction, jobs: list[_Job[Any]]) -> Touched:
+        """Leave word of which accounts were touched."""
         accounts = set[int]().union(*(job.touched for job in jobs))
         if not accounts:
-            return accounts
+            return NOBODY
         with txn.cursor(db=self._dbs.touched) as cursor:
             last = KEY_SEQ.unpack(cursor.key())[0] if cursor.last() else 0
             value = b"".join(map(KEY_A.pack, sorted(accounts)))
@@ -283,7 +290,7 @@ class Committer:
                 cursor.first()
                 while KEY_SEQ.unpack(cursor.key())[0] <= last - KEEP_TOUCHED:
                     cursor.delete()
-        return accounts
+        return Touched(accounts, last + 1)
 
     def _fail(self, batch: list[_Job[Any]], cause: BaseException, text: str) -> None:
         kind, detail = ErrorKind.INTERNAL, str(cause)

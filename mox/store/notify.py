@@ -6,7 +6,8 @@ backs it, so that a lost ring costs seconds, not a change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass
 
 import gevent
 
@@ -20,14 +21,26 @@ _POLL_S = 30.0
 # Watch these ids to hear of the queue, and of webhooks.
 QUEUE = 0
 HOOKS = 0xFFFFFFFF
+_OF_QUEUE = frozenset((QUEUE, HOOKS))
 
 
 def topics(account_ids: Iterable[int]) -> int:
     """The bells' topics for touched or watched ids."""
     found = 0
     for account_id in account_ids:
-        found |= bells.QUEUE if account_id in (QUEUE, HOOKS) else bells.ACCOUNTS
+        found |= bells.QUEUE if account_id in _OF_QUEUE else bells.ACCOUNTS
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Whose records a commit changed: ids as in WriteTxn.touched; its number in `touched`."""
+
+    ids: Set[int]
+    number: int
+
+
+NOBODY = Touched(frozenset(), 0)
 
 
 class Watch:
@@ -64,7 +77,7 @@ class Notifier:
         """Call `callback` after changes; it must not block and may be called for nothing."""
         first = not self._watchers
         self._watchers.setdefault(account_id, []).append(callback)
-        self._bells.listen(topics(self._watchers))
+        self._listen()
         if first:
             # What was committed until here is not told; the caller reads it after this.
             self._seen = self._last()
@@ -76,9 +89,17 @@ class Notifier:
             callbacks.remove(callback)
             if not callbacks:
                 del self._watchers[account_id]
-                self._bells.listen(topics(self._watchers))
+                self._listen()
+
+    def _listen(self) -> None:
+        queue = sum(each in self._watchers for each in _OF_QUEUE)
+        wanted = bells.QUEUE if queue else 0
+        if len(self._watchers) > queue:
+            wanted |= bells.ACCOUNTS
+        self._bells.listen(wanted)
 
     def close(self) -> None:
+        self._watchers.clear()
         for watcher in (self._io, self._timer):
             watcher.stop()
             watcher.close()
@@ -91,7 +112,19 @@ class Notifier:
         """Call back for all accounts touched since the last look."""
         if not self._watchers:
             return
-        for account_id in self._touched():
+        self._call(self._touched())
+
+    def committed(self, touched: Touched) -> None:
+        """The same for a commit of this process, which need not be read to be known."""
+        if touched.number == self._seen + 1:
+            self._seen = touched.number
+            self._call(touched.ids)
+        elif touched.number > self._seen:
+            # Others have committed before it.
+            self.look()
+
+    def _call(self, ids: Iterable[int]) -> None:
+        for account_id in ids:
             for callback in list(self._watchers.get(account_id, ())):
                 callback()
 

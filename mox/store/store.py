@@ -101,9 +101,10 @@ class Store:
         self.pool = BlockingPool(_POOL_THREADS)
         self._background = Group()
         self.files = FileBatch(os.fspath(data_dir))
-        self.committer = Committer(dbs, self.files, bells, self._give_up, lazy=lazy)
         self._bells = bells
         self.notifier = Notifier(dbs, bells)
+        on_commit = self.notifier.committed
+        self.committer = Committer(dbs, self.files, bells, on_commit, self._give_up, lazy=lazy)
         self.file_watcher = FileWatcher()
         self._initial = initial_mailboxes
         self._accounts: dict[str, Account] = {}

@@ -183,9 +183,9 @@ def test_client_that_goes_away_in_the_middle(site: Site) -> None:
 
 def test_feeds_and_watches_end_with_their_sessions(site: Site) -> None:
     client = site.login("inbox")
+    client.idle()
     assert site.ctx.store.notifier._watchers
-    client.ok("logout")
-    assert client.is_closed()
+    client.close()
     with gevent.Timeout(5):
         while site.ctx.store.notifier._watchers:
             gevent.sleep(0.001)

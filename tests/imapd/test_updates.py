@@ -225,13 +225,55 @@ def test_trouble_with_one_follower_does_not_keep_news_from_the_others(
     feeds = Feeds(site.ctx.store)
     account = site.account()
     broken, rung = Broken(), Event()
-    feed = feeds.join(account, broken)
-    feeds.join(account, Healthy())
+    feed = feeds.join(account)
+    for follower in (broken, Healthy()):
+        feed.follow(follower)
     with logged() as lines:
         one.append("inbox", message(6))
         assert rung.wait(5)
     assert lines.containing("announcing changes failed")
     feeds.leave(feed, broken)
+
+
+def test_only_clients_that_are_told_at_once_follow_their_account(site: Site) -> None:
+    def listening() -> int:
+        return len(site.ctx.store.notifier._watchers)
+
+    client = site.login()
+    client.ok("select inbox")
+    assert listening() == 0
+    client.idle()
+    assert listening() == 1
+    client.done()
+    client.ok("noop")
+    assert listening() == 0
+    client.ok("notify set (personal (mailboxname))")
+    assert listening() == 1
+    client.idle()
+    client.done()
+    client.ok("noop")
+    assert listening() == 1
+    client.ok("notify none")
+    assert listening() == 0
+
+
+def test_a_feed_that_nobody_followed_for_long_reads_what_it_keeps(site: Site) -> None:
+    account = site.account()
+    feeds = Feeds(site.ctx.store)
+    feed = feeds.join(account)
+    inbox = account.mailbox("INBOX")
+    assert inbox is not None
+    begin = feed.modseq
+    site.add(message(1))
+    uids = account.uids(inbox.id)
+    for n in range(300):
+        account.store_flags(inbox.id, uids, FlagOp.ADD if n % 2 else FlagOp.REMOVE, Flag.SEEN)
+    reached = feed.advance()
+    assert reached == account.modseq()
+    last = feed.since(reached - 100)
+    assert [change.modseq for change in last] == list(range(reached - 99, reached + 1))
+    # Who is further behind gets all of it from the log.
+    assert feed.since(begin) == account.changes(begin)
 
 
 def test_idle_without_mailbox(site: Site) -> None:

@@ -17,6 +17,7 @@ from mox.store.committer import Committer, WriteTxn
 from mox.store.durable import FileBatch, FileWrite
 from mox.store.env import Databases, open_environment
 from mox.store.errors import ErrorKind, StoreError
+from mox.store.notify import Touched
 
 
 class Bench:
@@ -29,7 +30,10 @@ class Bench:
         self.dbs: Databases = open_environment(root / "index", lazy=lazy)
         self.fatal: list[BaseException] = []
         files = FileBatch(str(root))
-        self.committer = Committer(self.dbs, files, Bells.alone(), self.fatal.append, lazy=lazy)
+        self.touched: list[Touched] = []
+        self.committer = Committer(
+            self.dbs, files, Bells.alone(), self.touched.append, self.fatal.append, lazy=lazy
+        )
         self.commits = 0
 
     def together(self, *jobs: Callable[[], object]) -> list[object]:
