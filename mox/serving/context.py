@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mox.dns import Resolver
     from mox.serving.certificates import Certificates
     from mox.serving.limits import Limits
+    from mox.serving.sharing import Sharing
     from mox.store import Store
     from mox.store.bells import Bells
     from mox.store.ephemeral import Ephemeral, EphemeralError
@@ -65,10 +66,12 @@ class Context:
         bells: Bells | None = None,
         certificates: Certificates | None = None,
         announce: Callable[[], None] | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         """`slot` is unique among the processes alive; `announce` tells the supervisor.
 
         `certificates` were read before root rights were given up; None offers no TLS.
+        `sharing` is with the other workers of the kind; None: there are none.
         """
         self.kind = kind
         self.slot = slot
@@ -76,6 +79,7 @@ class Context:
         self.localserve = localserve
         self.bells = bells
         self.certificates = certificates
+        self.sharing = sharing
         self.stopping = Event()
         self.cids = Cids(slot)
         self.log = logfmt.logger(kind)

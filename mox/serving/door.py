@@ -18,7 +18,7 @@ from mox.networks import IP
 from mox.serving.parking import READ, new_waiter, park
 
 if TYPE_CHECKING:
-    from prometheus_client import Gauge
+    from prometheus_client import Counter, Gauge
 
     from mox.serving.context import Context, Listen
 
@@ -34,19 +34,25 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _connections = metrics.gauge(
     "mox_connections_count", "Connections open now.", ("protocol", "listener")
 )
+_handed_over = metrics.counter(
+    "mox_connections_handed_over_total",
+    "Connections that a worker gave to one that had fewer.",
+    ("protocol", "listener"),
+)
 _log = logfmt.logger("serve")
 
 
 class Door:
-    """A listening socket with the networks of its proxies and its metric."""
+    """A listening socket with the networks of its proxies and its metrics."""
 
-    __slots__ = ("_networks", "_sock", "gauge", "listen")
+    __slots__ = ("_networks", "_sock", "gauge", "handed_over", "listen")
 
     def __init__(self, ctx: Context, listen: Listen) -> None:
         self.listen = listen
         self._networks = _proxy_networks(ctx, listen)
         self._sock = _duplicate(listen)
         self.gauge: Gauge = _connections.labels(listen.service, listen.listener)
+        self.handed_over: Counter = _handed_over.labels(listen.service, listen.listener)
 
     def is_proxy(self, ip: IP) -> bool:
         """Say whether connections from this address must begin with a PROXY header."""
@@ -82,7 +88,11 @@ class Door:
                 # A client that gave up while it waited.
                 _log.debug("accepting connection", err=e)
                 continue
-            take(_socket.socket(self._sock.family, self._sock.type, self._sock.proto, fd))
+            take(self.accepted(fd))
+
+    def accepted(self, fd: int) -> _socket.socket:
+        """Make the socket of a descriptor that was accepted here, or by another worker's door."""
+        return _socket.socket(self._sock.family, self._sock.type, self._sock.proto, fd)
 
     def close(self) -> None:
         """Give up this process's handle; the supervisor keeps its own."""

@@ -1,10 +1,13 @@
-"""Accept connections on a worker's sockets and run a handler for each, until drained."""
+"""Accept connections on a worker's sockets and run a handler for each, until drained.
+
+Connections come in by a door or, when other workers of the kind have more, from one of them.
+"""
 
 from __future__ import annotations
 
 import _socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,8 +24,11 @@ from mox.serving.limits import Refusal
 from mox.serving.parking import Event as ParkEvent
 from mox.serving.parking import Parked
 from mox.serving.proxy import MAX_HEADER_BYTES, ProxyError, parse_proxy_header
+from mox.serving.sharing import Sharing
 
 if TYPE_CHECKING:
+    from gevent import Greenlet
+
     from mox.serving.context import Context, Listen
     from mox.tlsio.contexts import ServerContext
 
@@ -47,6 +53,7 @@ class Admission:
     `refuse(conn, refusal)` gives the bytes to send before closing, b"" for none.
     `unlimited`: sockets whose peers are not limited: reverse proxies bring everybody's.
     `package`: for log lines and mox_panic_total.
+    `margin`: another worker that has so many connections less gets the next one.
     """
 
     group: str
@@ -54,6 +61,7 @@ class Admission:
     refuse: Callable[[Connection, Refusal], bytes]
     package: str = "serve"
     unlimited: Callable[[Listen], bool] = lambda _: False
+    margin: int = 1
 
 
 def serve(
@@ -70,9 +78,10 @@ def serve(
     ConnectionLost, ConnectionTimeout and ConnectionDraining that leave it are normal ends;
     anything else is logged with its stack and counted.
     """
-    server = _Server(ctx, handler, admission)
     doors = [Door(ctx, listen) for listen in ctx.listens]
-    acceptors = [gevent.spawn(server.keep_open, door) for door in doors]
+    server = _Server(ctx, handler, admission, doors)
+    acceptors = [gevent.spawn(server.keep_open, number) for number in range(len(doors))]
+    taker = server.begin_taking()
     try:
         ctx.ready()
         ctx.stopping.wait()
@@ -80,7 +89,9 @@ def serve(
         gevent.killall(acceptors)
         for door in doors:
             door.close()
+    server.take_the_last()
     server.drain(grace_s)
+    taker.kill()
 
 
 @dataclass(slots=True, eq=False)
@@ -102,8 +113,12 @@ class _Visit:
 class _Server:
     """The connections of a worker that are open now."""
 
-    def __init__(self, ctx: Context, handler: Handler, admission: Admission) -> None:
+    def __init__(
+        self, ctx: Context, handler: Handler, admission: Admission, doors: Sequence[Door]
+    ) -> None:
         self._ctx = ctx
+        self._doors = doors
+        self._sharing = ctx.sharing or Sharing.alone()
         self._handler = handler
         self._admission = admission
         self._limits = ctx.limits
@@ -114,14 +129,38 @@ class _Server:
         self._changed = Event()
         self._log = logfmt.logger(admission.package)
 
-    def keep_open(self, door: Door) -> None:
+    def keep_open(self, number: int) -> None:
         """Accept from a door until killed."""
+        door, margin = self._doors[number], self._admission.margin
 
         def take(sock: _socket.socket) -> None:
-            self._accepted += 1
-            gevent.spawn_raw(self._begin, sock, door)
+            if self._sharing.give(sock, number, margin):
+                door.handed_over.inc()
+            else:
+                self._take(sock, door)
 
         door.accept(take, self._is_full)
+
+    def begin_taking(self) -> Greenlet[..., None]:
+        """Be there for what other workers hand over; returns what is to be killed at the end."""
+        self._sharing.join(self._take_given)
+        return gevent.spawn(self._sharing.listen, self._take_given, self._is_full)
+
+    def take_the_last(self) -> None:
+        """Tell the other workers to hand nothing over, and take what they already have."""
+        self._sharing.leave(self._take_given)
+
+    def _take_given(self, fd: int, number: int) -> None:
+        door = self._doors[number]
+        self._take(door.accepted(fd), door)
+
+    def _take(self, sock: _socket.socket, door: Door) -> None:
+        self._count(1)
+        gevent.spawn_raw(self._begin, sock, door)
+
+    def _count(self, by: int) -> None:
+        self._accepted += by
+        self._sharing.set_open(self._accepted)
 
     def _is_full(self) -> bool:
         return self._accepted >= self._most
@@ -184,7 +223,7 @@ class _Server:
         self._left()
 
     def _left(self) -> None:
-        self._accepted -= 1
+        self._count(-1)
         self._changed.set()
 
     def _tls_context(self, listen: Listen) -> ServerContext | None:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from gevent.monkey import get_original
@@ -17,6 +17,7 @@ from mox.supervisor import handover, pidfile
 from mox.supervisor.child import Job, run_child
 from mox.supervisor.crew import Crew, places_of
 from mox.supervisor.errors import StartError
+from mox.supervisor.inboxes import Inboxes, close_all, make_inboxes
 from mox.supervisor.kinds import Kind, Run
 from mox.supervisor.notify import VARIABLE as NOTIFY_VARIABLE
 from mox.supervisor.notify import Notifier
@@ -62,7 +63,7 @@ class Supervisor:
         self._pidfile_path = pidfile.pid_path(settings.data_dir)
         self._pidfile = inherited.pidfile_fd if inherited else pidfile.acquire(self._pidfile_path)
         self._sockets = SocketTable(inherited.addresses if inherited else None)
-        self._sockets.provide(self._socket_counts(settings))
+        self._inboxes = self._provide(settings)
         most = sum(settings.workers if kind.per_core else 1 for kind in kinds)
         self._slots = Slots(most, inherited.bells if inherited else ())
         self._notifier = Notifier(log)
@@ -76,7 +77,7 @@ class Supervisor:
         self._wakeup = Wakeup()
         if self._inherited is not None:
             self._crew.adopt(self._inherited.children, self._kinds)
-        self._begin_generation()
+        self._begin_generation(self._inboxes)
         while True:
             self._crew.tend()
             self._announce()
@@ -111,9 +112,11 @@ class Supervisor:
         self._notifier.stopping()
         # Nobody is to wait in a queue that is not served any more.
         self._sockets.provide({})
+        self._mark_ending(True)
         self._crew.stop()
 
-    def _begin_generation(self) -> None:
+    def _begin_generation(self, inboxes: Mapping[str, Inboxes]) -> None:
+        self._inboxes = inboxes
         places = places_of(self._kinds, self._settings)
         self._crew.grace_s = self._settings.grace_s
         self._crew.plan(places, self._generation)
@@ -138,7 +141,7 @@ class Supervisor:
             settings = self._load()
             if settings.data_dir != self._settings.data_dir:
                 raise StartError("DataDir changed: this takes a stop and a start")
-            self._sockets.provide(self._socket_counts(settings))
+            inboxes = self._provide(settings)
         except Exception as exc:  # whatever is wrong with the new one, the old one goes on
             for line in logfmt.describe(exc).splitlines():
                 log.error("new configuration not taken, the old one stays in force", err=line)
@@ -147,7 +150,9 @@ class Supervisor:
         self._settings = settings
         logfmt.configure(settings.log_level, settings.package_log_levels)
         self._generation += 1
-        self._begin_generation()
+        self._mark_ending(True)
+        close_all(self._inboxes.values())
+        self._begin_generation(inboxes)
         log.info("configuration loaded anew, replacing workers", generation=self._generation)
 
     def _check_upgrade(self) -> None:
@@ -186,10 +191,13 @@ class Supervisor:
         # What arrives from here on stays pending until the new program listens.
         with self._wakeup.quiet():
             self._wakeup.keep_for_next_program()
+            # The next program cannot tell them any more.
+            self._mark_ending(True)
             try:
                 handover.execute(told, self._command, environment)
             except OSError as exc:
                 log.error("starting the new program, the old one goes on", err=exc)
+                self._mark_ending(False)
                 self._notifier.ready()
 
     def _reap(self) -> None:
@@ -204,8 +212,10 @@ class Supervisor:
             if pid == self._checker:
                 self._checker = 0
                 self._upgrade(status)
-            else:
-                self._crew.reaped(pid, status)
+            elif (worker := self._crew.reaped(pid, status)) is not None:
+                inboxes = self._inboxes.get(worker.kind.name)
+                if inboxes is not None:
+                    inboxes.forget(worker.index)
 
     def _start(self, worker: Worker) -> int:
         assert worker.slot is not None
@@ -227,9 +237,10 @@ class Supervisor:
             listens=listens,
             bells=self._slots.fds,
             slot=worker.slot,
+            inboxes=self._inboxes.get(worker.kind.name),
             ready_fd=self._wakeup.ready_fd,
             parent=os.getpid(),
-            close=partial(self._close_in_child, listens),
+            close=partial(self._close_in_child, worker.kind, listens),
         )
         with self._wakeup.quiet():
             pid = _fork()
@@ -237,10 +248,25 @@ class Supervisor:
                 run_child(job)
         return pid
 
-    def _close_in_child(self, listens: Sequence[Listen]) -> None:
+    def _close_in_child(self, kind: Kind, listens: Sequence[Listen]) -> None:
         self._wakeup.close_in_child()
+        close_all(others for name, others in self._inboxes.items() if name != kind.name)
         self._sockets.close_all_but([listen.sock for listen in listens])
         os.close(self._pidfile)
+
+    def _mark_ending(self, ending: bool) -> None:
+        for inboxes in self._inboxes.values():
+            inboxes.set_ending(ending)
+
+    def _provide(self, settings: Settings) -> Mapping[str, Inboxes]:
+        """Make what the workers need, or raise StartError with everything as before."""
+        inboxes = make_inboxes(places_of(self._kinds, settings))
+        try:
+            self._sockets.provide(self._socket_counts(settings))
+        except StartError:
+            close_all(inboxes.values())
+            raise
+        return inboxes
 
     def _socket_counts(self, settings: Settings) -> dict[Endpoint, int]:
         counts: dict[Endpoint, int] = {}

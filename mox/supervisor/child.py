@@ -21,6 +21,7 @@ from setproctitle import setproctitle
 from mox import logfmt, metrics
 from mox.serving.context import Context, Listen
 from mox.store.bells import Bells
+from mox.supervisor.inboxes import Inboxes
 from mox.supervisor.kinds import Run
 from mox.supervisor.privileges import become, end_with_parent
 from mox.supervisor.settings import Settings
@@ -42,6 +43,7 @@ class Job:
     listens: list[Listen]
     bells: list[int]
     slot: int
+    inboxes: Inboxes | None
     ready_fd: int
     parent: int
     close: Callable[[], None]
@@ -94,6 +96,7 @@ def _become_worker(job: Job) -> Context:
         bells=Bells(job.bells, job.slot),
         certificates=job.settings.certificates,
         announce=lambda: announce(job.ready_fd, pid),
+        sharing=job.inboxes.sharing(job.worker.index) if job.inboxes is not None else None,
     )
     _obey_signals(ctx, job.settings.grace_s)
     return ctx

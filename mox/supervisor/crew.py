@@ -122,18 +122,19 @@ class Crew:
             if worker.pid == pid:
                 worker.ready = True
 
-    def reaped(self, pid: int, status: int) -> None:
-        """Note the end of a process; one that was not told to end starts again later."""
+    def reaped(self, pid: int, status: int) -> Worker | None:
+        """Note the end of a process; returns its place when it is to be filled again later."""
         for worker in self.retiring:
             if worker.pid == pid:
                 self.retiring.remove(worker)
                 self._slots.release(worker.slot)
                 log.debug("old worker ended", worker=str(worker), pid=pid, how=_describe(status))
-                return
+                return None
         for worker in self.places:
             if worker.pid == pid:
                 self._ended(worker, pid, status)
-                return
+                return worker
+        return None
 
     def stop(self) -> None:
         """Tell all to finish; nothing starts again."""

@@ -1,8 +1,9 @@
 """Listening sockets: made by the supervisor, one per worker, and kept over workers' lives.
 
 Each worker of a kind has its own socket on the same address (SO_REUSEPORT): the kernel spreads
-connections evenly. The supervisor keeps all of them, so what waits in the queue of a dead
-worker's socket is served by the worker that replaces it.
+connections by chance, and the workers even that out (mox.serving.sharing). The supervisor keeps
+all of them, so what waits in the queue of a dead worker's socket is served by the worker that
+replaces it.
 """
 
 from __future__ import annotations

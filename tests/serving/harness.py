@@ -23,6 +23,7 @@ from mox.serving.connection import Connection
 from mox.serving.context import Listen
 from mox.serving.limits import Limits, Refusal
 from mox.serving.server import Admission, serve
+from mox.serving.sharing import Sharing
 from mox.tlsio.contexts import ServerContext, ServerOptions
 from tests.tlsio.identities import identity
 
@@ -78,6 +79,7 @@ class FakeContext:
     stopping: Event = field(default_factory=Event)
     is_ready: bool = False
     has_tls_keys: bool = False
+    sharing: Sharing | None = None
 
     def __post_init__(self) -> None:
         self.cids = Cids(self.slot)

@@ -10,7 +10,9 @@ from pathlib import Path
 import gevent
 from gevent.pool import Pool
 
+from mox.serving.connection import Connection
 from mox.serving.context import Context
+from mox.serving.server import Admission, serve
 
 
 def echo(ctx: Context) -> None:
@@ -18,11 +20,7 @@ def echo(ctx: Context) -> None:
 
     def handle(client: socket.socket) -> None:
         with client:
-            facts = (
-                f"{os.getpid()} {ctx.slot} {os.getuid()} {os.getgid()} "
-                f"{len(os.getgroups())} {ctx.config.text}\n"  # type: ignore[attr-defined]
-            )
-            client.sendall(facts.encode())
+            client.sendall(_facts(ctx))
             word = client.recv(100)
             if word == b"wait\n":
                 ctx.stopping.wait()
@@ -46,6 +44,23 @@ def echo(ctx: Context) -> None:
     ctx.stopping.wait()
     gevent.killall(acceptors)
     pool.join()
+
+
+def share(ctx: Context) -> None:
+    """Say the same facts by the server that all protocols use, until the client goes."""
+
+    def handle(conn: Connection) -> None:
+        conn.send(_facts(ctx))
+        while conn.recv(60, idle=True):
+            pass
+
+    serve(ctx, handle, Admission("imap", frozenset(), lambda conn, refusal: b"refused\n"))
+
+
+def _facts(ctx: Context) -> bytes:
+    text = ctx.config.text  # type: ignore[attr-defined]
+    ids = f"{os.getuid()} {os.getgid()} {len(os.getgroups())}"
+    return f"{os.getpid()} {ctx.slot} {ids} {text}\n".encode()
 
 
 def alone(ctx: Context) -> None:

@@ -13,6 +13,7 @@ import json  # noqa: E402
 import sys  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
+from types import SimpleNamespace  # noqa: E402
 
 from mox import logfmt  # noqa: E402
 from mox.errors import MoxError  # noqa: E402
@@ -25,6 +26,7 @@ from mox.supervisor.settings import Endpoint, Identity, Settings  # noqa: E402
 
 KINDS = {
     "smtp": Kind("smtp", "server_kinds:echo", ("smtp",), per_core=True),
+    "imap": Kind("imap", "server_kinds:share", ("imap",), per_core=True),
     "web": Kind("web", "server_kinds:echo", ("metrics",)),
     "queue": Kind("queue", "server_kinds:alone", exclusive=True),
     "crash": Kind("crash", "server_kinds:crash"),
@@ -41,6 +43,10 @@ class Fixed:
     @property
     def current(self) -> Fixed:
         return self
+
+    @property
+    def static(self) -> SimpleNamespace:
+        return SimpleNamespace(listeners={})
 
 
 def load(path: Path) -> Settings:
