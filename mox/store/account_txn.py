@@ -17,7 +17,6 @@ from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.many import delete_many, has_any, put_many
 from mox.store.model import (
     FLAG_MASK,
-    M_EMAIL_ID,
     M_FLAGS,
     M_KEYWORDS,
     M_SIZE,
@@ -30,14 +29,20 @@ from mox.store.model import (
     MessageTuple,
     ModSeq,
 )
-from mox.store.reading import range_items
+from mox.store.reading import mailbox_states, range_items
 from mox.store.records import (
+    ACCOUNT,
     HAS_ORIGIN,
     KEY_A,
+    KEY_ACCOUNT_STATE,
     KEY_AM,
     KEY_AMQ,
     KEY_AMU,
-    KEY_AQ,
+    KEY_LOG,
+    KEY_MAILBOX_STATE,
+    KEY_STATES,
+    LOG,
+    MAILBOX,
     AccountState,
     MailboxState,
 )
@@ -52,15 +57,26 @@ KEEP_LOG = 10_000
 class MailboxTxn:
     """A mailbox inside an AccountTxn: its record, counters and message records."""
 
-    __slots__ = ("_junk", "_not_junk", "account", "id", "key", "record", "record_changed", "state")
+    __slots__ = (
+        "_junk",
+        "_not_junk",
+        "account",
+        "id",
+        "key",
+        "record",
+        "record_changed",
+        "state",
+        "state_key",
+    )
 
     def __init__(self, account: AccountTxn, mailbox_id: MailboxId) -> None:
         self.account = account
         self.id = mailbox_id
         self.key = KEY_AM.pack(account.id, mailbox_id)
+        self.state_key = KEY_MAILBOX_STATE.pack(account.id, MAILBOX, mailbox_id)
         write = account.write
         record = write.get(write.dbs.mailbox, self.key)
-        state = write.get(write.dbs.mailbox_state, self.key)
+        state = write.get(write.dbs.state, self.state_key)
         if record is None or state is None:
             raise StoreError(ErrorKind.NOT_FOUND, "no such mailbox")
         self.record = records.decode_mailbox(record)
@@ -91,7 +107,6 @@ class MailboxTxn:
         """Put a new record and count it."""
         write = self.account.write
         write.txn.put(self.key, records.pack_message(message), db=write.dbs.message)
-        places.put(write, self.account.id, self.id, message)
         self._count(message, 1)
         if message[M_KEYWORDS]:
             self._train_later(message[0], 0, message[M_KEYWORDS])
@@ -100,9 +115,6 @@ class MailboxTxn:
         txn, db = self.account.write.txn, self.account.write.dbs.message
         txn.delete(self.key, records.pack_message(old), db=db)
         txn.put(self.key, records.pack_message(new), db=db)
-        if old[M_EMAIL_ID] != new[M_EMAIL_ID]:
-            places.delete(self.account.write, self.account.id, self.id, old)
-            places.put(self.account.write, self.account.id, self.id, new)
         if (old[M_FLAGS] ^ new[M_FLAGS]) & (_SEEN | _DELETED):
             self._count_flags(old, -1)
             self._count_flags(new, 1)
@@ -117,7 +129,7 @@ class MailboxTxn:
         if message[M_FLAGS] & HAS_ORIGIN:
             history_txn.remove(self, message)
         write.txn.delete(self.key, records.pack_message(message), db=dbs.message)
-        places.delete(write, self.account.id, self.id, message)
+        places.delete(write, self.account.id, self.id, [message])
         key = KEY_AMU.pack(self.account.id, self.id, message[0])
         for db in (dbs.file, dbs.mirror):
             write.txn.delete(key, db=db)
@@ -133,7 +145,6 @@ class MailboxTxn:
             self.account.write.dbs.message,
             [(key, pack(message)) for message in messages],
         )
-        places.put_all(self.account.write, self.account.id, self.id, messages)
         self._count_many(messages, 1)
         for message in messages:
             if message[M_KEYWORDS]:
@@ -148,7 +159,7 @@ class MailboxTxn:
             if message[M_KEYWORDS]:
                 self._train_later(message[0], message[M_KEYWORDS], 0)
         self._delete_records(messages)
-        places.delete_some(write, self.account.id, self.id, messages)
+        places.delete(write, self.account.id, self.id, messages)
         keys = [KEY_AMU.pack(self.account.id, self.id, message[0]) for message in messages]
         delete_many(write, dbs.file, keys)
         if has_any(write, dbs.mirror, self.key):
@@ -323,7 +334,7 @@ class MailboxTxn:
         write = self.account.write
         if self.record_changed:
             write.put(write.dbs.mailbox, self.key, records.encode(self.record))
-        write.put(write.dbs.mailbox_state, self.key, self.state.pack())
+        write.put(write.dbs.state, self.state_key, self.state.pack())
 
 
 class AccountTxn:
@@ -335,7 +346,7 @@ class AccountTxn:
         self.write = write
         self.id = account_id
         self.key = KEY_A.pack(account_id)
-        state = write.get(write.dbs.account_state, self.key)
+        state = write.get(write.dbs.state, KEY_ACCOUNT_STATE.pack(account_id, ACCOUNT))
         if state is None:
             raise StoreError(ErrorKind.NOT_FOUND, "no such account")
         self.state = AccountState(state)
@@ -417,9 +428,7 @@ class AccountTxn:
     def recount(self) -> None:
         """Make the account's counters anew from those of its mailboxes."""
         self.state.messages = self.state.octets = 0
-        items = range_items(self.write.txn, self.write.dbs.mailbox_state, self.key)
-        for _, value in items:
-            state = MailboxState(value)
+        for _, state in mailbox_states(self.write.txn, self.write.dbs, self.id):
             self.state.messages += state.messages
             self.state.octets += state.size
 
@@ -428,20 +437,20 @@ class AccountTxn:
         for mailbox in self._mailboxes.values():
             mailbox.save()
         if self._changes:
-            key = KEY_AQ.pack(self.id, self.modseq)
-            write.put(dbs.log, key, records.encode(self._changes))
+            key = KEY_LOG.pack(self.id, LOG, self.modseq)
+            write.put(dbs.state, key, records.encode(self._changes))
             write.touched.add(self.id)
             if self._modseq % 256 == 0:
                 self._prune_log()
-        write.put(dbs.account_state, self.key, self.state.pack())
+        write.put(dbs.state, KEY_ACCOUNT_STATE.pack(self.id, ACCOUNT), self.state.pack())
 
     def _prune_log(self) -> None:
-        oldest = self._modseq - KEEP_LOG
-        with self.write.txn.cursor(db=self.write.dbs.log) as cursor:
-            if not cursor.set_range(self.key):
+        oldest, prefix = self._modseq - KEEP_LOG, KEY_STATES.pack(self.id, LOG)
+        with self.write.txn.cursor(db=self.write.dbs.state) as cursor:
+            if not cursor.set_range(prefix):
                 return
-            while cursor.key()[:4] == self.key:
-                if KEY_AQ.unpack(cursor.key())[1] >= oldest or not cursor.delete():
+            while bytes(cursor.key()).startswith(prefix):
+                if KEY_LOG.unpack(cursor.key())[2] >= oldest or not cursor.delete():
                     return
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mox.store import history_txn, maildir, messages, records
+from mox.store import history_txn, maildir, messages, places, records
 from mox.store.account_txn import AccountTxn, MailboxTxn, now
 from mox.store.errors import Moved
 from mox.store.many import get_many, put_many
@@ -25,7 +25,7 @@ from mox.store.model import (
     MessageTuple,
 )
 from mox.store.origin import relocated
-from mox.store.records import FILE_IS_WIRE, HAS_ORIGIN, KEY_A, KEY_AE, KEY_AMU
+from mox.store.records import FILE_IS_WIRE, HAS_ORIGIN, KEY_A, KEY_AMU, KEY_CONTENT, OVERVIEW
 
 if TYPE_CHECKING:
     from mox.junk.mailboxflags import MailboxFlags
@@ -155,7 +155,8 @@ class _Copying:
                 words, rules = (*words, "$NotJunk"), None
         if self.is_sent:
             write = account.write
-            overview = write.get(write.dbs.overview, KEY_AE.pack(account.id, message[M_EMAIL_ID]))
+            key = KEY_CONTENT.pack(account.id, message[M_EMAIL_ID], OVERVIEW)
+            overview = write.get(write.dbs.content, key)
         incoming = Incoming(
             path=path,
             received=message[M_RECEIVED],
@@ -177,3 +178,4 @@ class _Copying:
         put_many(write, dbs.file, self._files)
         put_many(write, dbs.base, self._bases)
         self._target.insert_many(self._new)
+        places.put(write, self._account.id, self._target.id, self._new)

@@ -20,36 +20,33 @@ from mox.store.errors import ErrorKind, StoreError
 MAP_SIZE = 64 << 30
 MAX_READERS = 1024
 _CACHE_LINE = 64
-SCHEMA_VERSION = b"4"
+SCHEMA_VERSION = b"5"
 
 # name: what a key looks like → what the value is
 DATABASES = {
     "meta": "text → bytes",
     "account": "a → records.AccountRecord",
     "account_name": "name → a",
-    "account_state": "a → records.AccountState",
     "tls_key": "fingerprint → tlskeys.TlsKey",
     "credentials": "a → credentials record",
     "mailbox": "a m → records.MailboxRecord",
     "mailbox_name": "a name → m",
-    "mailbox_state": "a m → records.MailboxState",
+    "state": "see records.KEY_LOG → changes, and counters, of an account and its mailboxes",
     "subscription": "a name → empty",
     "message": "a m → one fixed-size duplicate per message, sorted by uid",
-    "file": "a m u → path below the mailbox directory",
+    "file": "a m u → path below the mailbox directory; records.KEY_ORIGIN → where it came from",
     "base": "a m base-name → u, or u and 'x' for an expunged one whose file may still be there",
-    "overview": "a e → ENVELOPE and BODYSTRUCTURE, ready to send, of all copies of a message",
+    "content": "see records.KEY_CONTENT → what is the same for all copies of a message",
     "mirror": "a m u → lines of letters: flags that the file's name does not show yet",
-    "origin": "a m u → origin.Origin, of messages that came from a server",
     "history": "see history_txn.KEY → verdict of a user about a message",
     "arrivals": "a, day u32, network → arrivals.COUNTERS",
     "expunged": "a m u → records.ExpungedRecord, kept a while for sessions that still show it",
-    "log": "a q → list of model.Change",
     "annotation": "a m entry → annotations.Annotation; m 0 for those of the whole account",
     "vanished": "a m q → uid ranges",
     "removal": "a m q → empty: a removal of messages whose files may still be there",
     "touched": "u64 → accounts changed by that commit",
     "intent": "a m → records.Intent: a directory operation that a crash may have cut short",
-    "place": "a e m u → empty: where messages with this email id are; a → empty when complete",
+    "place": "a e m u → empty: messages with this email id that did not get it there",
     "queue": "message id u64 → outgoing record",
     "queue_due": "hash of a flow, next attempt u64, id → id of the submission u64, flow",
     "queue_file": "name of a content, id → empty",
@@ -66,7 +63,6 @@ DATABASES = {
     "retired_ref": "see retired_references → empty",
     "retired_to": "see retired_recipients → whether the message arrived",
     "retired_until": "time u64, id → empty",
-    "summary": "a e → message.Summary of all copies of a message",
     "text": "a e → texts.pack_text: what SEARCH looks at, of all copies of a message",
     "text_mark": "a m → uid up to which the mailbox's messages are in `text`",
     "thread": "a, hash of a message id and a base subject → thread id u64",
@@ -95,9 +91,9 @@ class Databases:
     account: lmdb._Database
     annotation: lmdb._Database
     account_name: lmdb._Database
-    account_state: lmdb._Database
     arrivals: lmdb._Database
     base: lmdb._Database
+    content: lmdb._Database
     credentials: lmdb._Database
     dmarc_evaluation: lmdb._Database
     expunged: lmdb._Database
@@ -114,15 +110,11 @@ class Databases:
     idempotency_until: lmdb._Database
     intent: lmdb._Database
     junk_state: lmdb._Database
-    log: lmdb._Database
     mailbox: lmdb._Database
     mailbox_name: lmdb._Database
-    mailbox_state: lmdb._Database
     message: lmdb._Database
     meta: lmdb._Database
     mirror: lmdb._Database
-    origin: lmdb._Database
-    overview: lmdb._Database
     place: lmdb._Database
     queue: lmdb._Database
     queue_content: lmdb._Database
@@ -137,12 +129,12 @@ class Databases:
     retired_until: lmdb._Database
     sent_log: lmdb._Database
     sent_to: lmdb._Database
+    state: lmdb._Database
     subjectpass: lmdb._Database
     sts_policy: lmdb._Database
     subscription: lmdb._Database
     suppression: lmdb._Database
     tls_result: lmdb._Database
-    summary: lmdb._Database
     text: lmdb._Database
     text_mark: lmdb._Database
     thread: lmdb._Database

@@ -26,9 +26,17 @@ from mox.store.committer import Committer, WriteTxn
 from mox.store.durable import fsync_directory, space_error
 from mox.store.env import Databases
 from mox.store.errors import ErrorKind, StoreError
-from mox.store.model import ChangeKind, MailboxId
+from mox.store.model import M_FLAGS, MAX_UID, ChangeKind, MailboxId
 from mox.store.reading import lookup, range_items
-from mox.store.records import KEY_A, KEY_AM, KEY_AMU, Intent, MailboxState
+from mox.store.records import (
+    HAS_ORIGIN,
+    KEY_A,
+    KEY_AM,
+    KEY_MAILBOX_STATE,
+    MAILBOX,
+    Intent,
+    MailboxState,
+)
 
 T = TypeVar("T")
 
@@ -312,7 +320,8 @@ def add_mailbox(account: AccountTxn, name: str, *, subscribe: bool = True) -> Ma
     key = KEY_AM.pack(account.id, mailbox_id)
     record = records.MailboxRecord(name, account.state.uidv)
     write.put(dbs.mailbox, key, records.encode(record))
-    write.put(dbs.mailbox_state, key, MailboxState.fresh(account.modseq).pack())
+    state_key = KEY_MAILBOX_STATE.pack(account.id, MAILBOX, mailbox_id)
+    write.put(dbs.state, state_key, MailboxState.fresh(account.modseq).pack())
     write.put(dbs.mailbox_name, account.key + name.encode(), KEY_A.pack(mailbox_id))
     if subscribe:
         write.put(dbs.subscription, account.key + name.encode(), b"")
@@ -329,9 +338,8 @@ def remove_mailbox(account: AccountTxn, mailbox_id: MailboxId) -> None:
     name = mailbox.record.name
     account.log(ChangeKind.MAILBOX_DELETED, mailbox, name=name)
     account.forget(mailbox_id)
-    for key, _ in list(range_items(write.txn, dbs.origin, mailbox.key)):
-        message = mailbox.get(KEY_AMU.unpack(key)[2])
-        if message is not None:
+    for message in mailbox.scan(1, MAX_UID):
+        if message[M_FLAGS] & HAS_ORIGIN:
             history_txn.remove(mailbox, message)
     places.delete_all(write, account.id, mailbox_id)
     write.txn.delete(mailbox.key, db=dbs.message)
@@ -349,7 +357,7 @@ def remove_mailbox(account: AccountTxn, mailbox_id: MailboxId) -> None:
         for key, _ in list(range_items(write.txn, db, mailbox.key)):
             write.delete(db, key)
     write.delete(dbs.mailbox, mailbox.key)
-    write.delete(dbs.mailbox_state, mailbox.key)
+    write.delete(dbs.state, mailbox.state_key)
     write.delete(dbs.text_mark, mailbox.key)
     write.delete(dbs.mailbox_name, account.key + name.encode())
 

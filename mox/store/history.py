@@ -17,7 +17,7 @@ from mox.store.history_txn import JUNK, KEY, LATEST, PREFIX, VALIDATED
 from mox.store.model import MailboxId
 from mox.store.origin import Kind, Origin, decode_origin, digest
 from mox.store.reading import lookup
-from mox.store.records import KEY_AMU
+from mox.store.records import KEY_ORIGIN, ORIGIN
 
 _TIME_AT = PREFIX.size
 _UID_AT = KEY.size - 8
@@ -97,7 +97,8 @@ class History:
     def origin(self, mailbox_id: MailboxId, uid: int) -> Origin | None:
         """Where a message came from; None when that is not known."""
         with self._dbs.env.begin() as txn:
-            value = lookup(txn, self._dbs.origin, KEY_AMU.pack(self._account_id, mailbox_id, uid))
+            key = KEY_ORIGIN.pack(self._account_id, mailbox_id, uid, ORIGIN)
+            value = lookup(txn, self._dbs.file, key)
         return None if value is None else decode_origin(value)
 
     def _first(self, prefix: bytes) -> bytes | None:

@@ -28,7 +28,7 @@ from mox.store.origin import (
     digest,
     encode_origin,
 )
-from mox.store.records import KEY_AMU
+from mox.store.records import KEY_ORIGIN, ORIGIN
 
 if TYPE_CHECKING:
     from mox.store.account_txn import AccountTxn, MailboxTxn
@@ -53,10 +53,8 @@ MAX_DKIM_DOMAINS: Final = 10
 
 def put(mailbox: MailboxTxn, message: MessageTuple, origin: Origin) -> None:
     """Keep the facts of a message that has its record (with HAS_ORIGIN), and its entries."""
-    account = mailbox.account
-    write = account.write
-    key = KEY_AMU.pack(account.id, mailbox.id, message[0])
-    write.put(write.dbs.origin, key, encode_origin(origin))
+    write = mailbox.account.write
+    write.put(write.dbs.file, _origin_key(mailbox, message[0]), encode_origin(origin))
     for entry in _lasting(mailbox, message, origin):
         write.put(write.dbs.history, entry, b"")
     verdict = mailbox.verdict(message[M_KEYWORDS])
@@ -66,10 +64,13 @@ def put(mailbox: MailboxTxn, message: MessageTuple, origin: Origin) -> None:
 
 def get(mailbox: MailboxTxn, uid: int) -> Origin | None:
     """Return the facts of a message."""
-    account = mailbox.account
-    key = KEY_AMU.pack(account.id, mailbox.id, uid)
-    value = account.write.get(account.write.dbs.origin, key)
+    write = mailbox.account.write
+    value = write.get(write.dbs.file, _origin_key(mailbox, uid))
     return None if value is None else decode_origin(value)
+
+
+def _origin_key(mailbox: MailboxTxn, uid: int) -> bytes:
+    return KEY_ORIGIN.pack(mailbox.account.id, mailbox.id, uid, ORIGIN)
 
 
 def reclassify(mailbox: MailboxTxn, old: MessageTuple, new: MessageTuple) -> None:
@@ -92,7 +93,7 @@ def remove(mailbox: MailboxTxn, message: MessageTuple) -> None:
     if origin is None:
         return
     write = mailbox.account.write
-    write.delete(write.dbs.origin, KEY_AMU.pack(mailbox.account.id, mailbox.id, message[0]))
+    write.delete(write.dbs.file, _origin_key(mailbox, message[0]))
     for entry in _lasting(mailbox, message, origin):
         write.delete(write.dbs.history, entry)
     if mailbox.verdict(message[M_KEYWORDS]) is not None:

@@ -15,7 +15,7 @@ from mox import logfmt
 from mox.store import arrivals, mailfiles, records, removing
 from mox.store.errors import StoreError
 from mox.store.model import M_EMAIL_ID, M_THREAD_ID, MailboxId
-from mox.store.reading import range_items
+from mox.store.reading import mailbox_states, range_items
 from mox.store.records import (
     KEY_A,
     KEY_AE,
@@ -117,13 +117,14 @@ def _dead_contents(store: Store, account: Account) -> list[tuple[lmdb._Database,
         emails: set[int] = set()
         threads: set[int] = set()
         with txn.cursor(db=dbs.message) as cursor:
-            keys = [key for key, _ in range_items(txn, dbs.mailbox, prefix)]
-            found = cursor.getmulti(keys, True, MESSAGE.size, True)
+            mailboxes = [key for key, _ in range_items(txn, dbs.mailbox, prefix)]
+            found = cursor.getmulti(mailboxes, True, MESSAGE.size, True)
         for message in KEYED_MESSAGE.iter_unpack(found):
             emails.add(message[M_EMAIL_ID])
             threads.add(message[M_THREAD_ID])
-        for db in (dbs.summary, dbs.overview, dbs.text):
-            dead += [(db, k) for k in _keys(txn, db, prefix) if KEY_AE.unpack(k)[1] not in emails]
+        for db in (dbs.content, dbs.text):
+            keys = _keys(txn, db, prefix)
+            dead += [(db, key) for key in keys if KEY_AE.unpack_from(key)[1] not in emails]
         for key, value in range_items(txn, dbs.thread, prefix):
             if int.from_bytes(value, "big") not in threads:
                 dead.append((dbs.thread, key))
@@ -227,10 +228,7 @@ def sweep(store: Store, *, everything: bool) -> Iterator[tuple[Account, MailboxI
 
 def _states(store: Store, account: Account) -> list[tuple[MailboxId, MailboxState]]:
     with store.dbs.env.begin() as txn:
-        return [
-            (MailboxId(int.from_bytes(key[4:], "big")), MailboxState(value))
-            for key, value in range_items(txn, store.dbs.mailbox_state, KEY_A.pack(account.id))
-        ]
+        return list(mailbox_states(txn, store.dbs, account.id))
 
 
 def pending_intents(store: Store) -> set[tuple[int, bytes]]:

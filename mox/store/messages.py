@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mox.message import thread_links
-from mox.store import history_txn, maildir, records
+from mox.store import history_txn, maildir, places, records
 from mox.store.account_txn import AccountTxn, MailboxTxn, apply_flags, now
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.many import get_many, put_many
@@ -29,12 +29,16 @@ from mox.store.model import (
 )
 from mox.store.records import (
     FILE_IS_WIRE,
+    FIRST_PLACE,
     HAS_ORIGIN,
     KEY_A,
-    KEY_AE,
     KEY_AMU,
+    KEY_CONTENT,
     KEY_SEQ,
     KEYED_MESSAGE,
+    OVERVIEW,
+    PLACE,
+    SUMMARY,
 )
 
 if TYPE_CHECKING:
@@ -111,14 +115,8 @@ def add(
     known = write.get(dbs.base, base_key)
     found = mailbox.get(int.from_bytes(known, "big")) if known and len(known) == 4 else None
     uid = mailbox.next_uid() if found is None else found[0]
-    email_id = incoming.email_id
+    email_id = incoming.email_id or _put_content(mailbox, uid, incoming.facts)
     thread_id = incoming.thread_id
-    if not email_id:
-        account.state.email_id += 1
-        email_id = account.state.email_id
-        content_key = KEY_AE.pack(account.id, email_id)
-        write.put(dbs.summary, content_key, incoming.facts.summary)
-        write.put(dbs.overview, content_key, incoming.facts.overview)
     if not thread_id:
         thread_id = join_thread(account, incoming.facts.links, email_id)
     bits = mailbox.marked(mailbox.keyword_bits(incoming.keywords), marks)
@@ -147,12 +145,29 @@ def add(
         write.put(dbs.base, base_key, KEY_A.pack(uid))
     else:
         _complete(mailbox, found, message)
+    if incoming.email_id:
+        places.put(write, account.id, mailbox.id, [message])
     if origin is not None:
         history_txn.put(mailbox, message, origin)
     path = (write.get(dbs.file, key) or b"").decode()
     if path != shown_path(path, incoming.flags, bits):
         show_later(write, key, incoming.flags, bits)
     return uid
+
+
+def _put_content(mailbox: MailboxTxn, uid: int, facts: Kept) -> int:
+    """Keep what is the same for all copies of a new message; returns its email id."""
+    account = mailbox.account
+    account.state.email_id += 1
+    email_id: int = account.state.email_id
+    content = (
+        (FIRST_PLACE, PLACE.pack(mailbox.id, uid)),
+        (OVERVIEW, facts.overview),
+        (SUMMARY, facts.summary),
+    )
+    items = [(KEY_CONTENT.pack(account.id, email_id, kind), value) for kind, value in content]
+    put_many(account.write, account.write.dbs.content, items)
+    return email_id
 
 
 def _complete(mailbox: MailboxTxn, found: MessageTuple, message: MessageTuple) -> None:

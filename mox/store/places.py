@@ -1,23 +1,30 @@
 """Where the messages with an email id are: the way from an account-wide number to a mailbox.
 
-All copies of a message share its number. An account of before there was this index gets it at the
-first question.
+All copies of a message share its number. The place where it got it is with its content, and stays
+there when the message has left: no uid is given twice, so that a look at it tells. The places of
+copies, and of messages that were moved, are in `place`, and go away with them.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mox.store.many import delete_many, put_many
 from mox.store.model import M_EMAIL_ID, M_SAVED, M_UID, MailboxId, MessageTuple
-from mox.store.reading import range_items
-from mox.store.records import KEY_A, KEY_AE, KEY_AEMU, KEY_AM, KEYED_MESSAGE
+from mox.store.reading import lookup, range_items
+from mox.store.records import (
+    FIRST_PLACE,
+    KEY_AE,
+    KEY_AEMU,
+    KEY_AM,
+    KEY_CONTENT,
+    KEYED_MESSAGE,
+    MESSAGE,
+    PLACE,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import lmdb
+    from collections.abc import Iterable
 
     from mox.store.account import Account
     from mox.store.committer import WriteTxn
@@ -33,77 +40,57 @@ class Place(NamedTuple):
     message: MessageTuple
 
 
-def put(write: WriteTxn, account_id: int, mailbox_id: int, message: MessageTuple) -> None:
-    key = KEY_AEMU.pack(account_id, message[M_EMAIL_ID], mailbox_id, message[M_UID])
-    write.put(write.dbs.place, key, b"")
-
-
-def delete(write: WriteTxn, account_id: int, mailbox_id: int, message: MessageTuple) -> None:
-    key = KEY_AEMU.pack(account_id, message[M_EMAIL_ID], mailbox_id, message[M_UID])
-    write.delete(write.dbs.place, key)
-
-
-def put_all(
-    write: WriteTxn, account_id: int, mailbox_id: int, messages: Sequence[MessageTuple]
+def put(
+    write: WriteTxn, account_id: int, mailbox_id: int, messages: Iterable[MessageTuple]
 ) -> None:
-    """The same as put() for many messages."""
+    """Note where messages are that did not get their email ids there."""
     keys = _keys(account_id, mailbox_id, messages)
     put_many(write, write.dbs.place, [(key, b"") for key in keys])
 
 
-def delete_some(
-    write: WriteTxn, account_id: int, mailbox_id: int, messages: Sequence[MessageTuple]
+def delete(
+    write: WriteTxn, account_id: int, mailbox_id: int, messages: Iterable[MessageTuple]
 ) -> None:
-    """The same as delete() for many messages."""
+    """Forget the places of messages that leave the mailbox."""
     delete_many(write, write.dbs.place, _keys(account_id, mailbox_id, messages))
-
-
-def _keys(account_id: int, mailbox_id: int, messages: Sequence[MessageTuple]) -> list[bytes]:
-    pack = KEY_AEMU.pack
-    return [pack(account_id, m[M_EMAIL_ID], mailbox_id, m[M_UID]) for m in messages]
-
-
-def mark_complete(write: WriteTxn, account_id: int) -> None:
-    """All messages of the account have their places."""
-    write.put(write.dbs.place, KEY_A.pack(account_id), b"")
-
-
-def find(account: Account, email_id: int) -> Place | None:
-    """Return where a message is; of several copies, the one that is longest in its mailbox."""
-    if not 0 < email_id <= _MAX_ID:
-        return None
-    dbs = account.store.dbs
-    with dbs.env.begin() as txn:
-        is_complete = txn.get(KEY_A.pack(account.id), db=dbs.place) is not None
-        keys = [key for key, _ in range_items(txn, dbs.place, KEY_AE.pack(account.id, email_id))]
-    if not is_complete:
-        account.store.write(partial(_complete, account.id))
-        return find(account, email_id)
-    found = []
-    for key in keys:
-        mailbox_id, uid = KEY_AEMU.unpack(key)[2:]
-        message = account.message(MailboxId(mailbox_id), uid)
-        if message is not None:
-            found.append(Place(MailboxId(mailbox_id), message))
-    return min(found, key=lambda place: place.message[M_SAVED], default=None)
-
-
-def _complete(account_id: int, write: WriteTxn) -> None:
-    prefix = KEY_A.pack(account_id)
-    for key, _ in list(range_items(write.txn, write.dbs.mailbox, prefix)):
-        for message in _messages(write.txn, write.dbs.message, key):
-            put(write, account_id, KEY_AM.unpack(key)[1], message)
-    mark_complete(write, account_id)
 
 
 def delete_all(write: WriteTxn, account_id: int, mailbox_id: int) -> None:
     """Forget the places in a mailbox that goes; its records are still there."""
     key = KEY_AM.pack(account_id, mailbox_id)
-    for message in _messages(write.txn, write.dbs.message, key):
-        delete(write, account_id, mailbox_id, message)
+    with write.txn.cursor(db=write.dbs.message) as cursor:
+        block = cursor.getmulti([key], True, MESSAGE.size, True)
+    delete(write, account_id, mailbox_id, KEYED_MESSAGE.iter_unpack(block))
 
 
-def _messages(txn: lmdb.Transaction, db: lmdb._Database, key: bytes) -> list[MessageTuple]:
-    with txn.cursor(db=db) as cursor:
-        block = cursor.getmulti([key], True, KEYED_MESSAGE.size - len(key), True)
-    return list(KEYED_MESSAGE.iter_unpack(block))
+def _keys(account_id: int, mailbox_id: int, messages: Iterable[MessageTuple]) -> list[bytes]:
+    pack = KEY_AEMU.pack
+    return [pack(account_id, m[M_EMAIL_ID], mailbox_id, m[M_UID]) for m in messages]
+
+
+def find(account: Account, email_id: int) -> Place | None:
+    """Return where a message is; of several copies, the one that is longest in its mailbox."""
+    return min(find_all(account, email_id), key=lambda place: place.message[M_SAVED], default=None)
+
+
+def find_all(account: Account, email_id: int) -> list[Place]:
+    """Return where all copies of a message are."""
+    if not 0 < email_id <= _MAX_ID:
+        return []
+    found = []
+    for mailbox_id, uid in _recorded(account, email_id):
+        message = account.message(MailboxId(mailbox_id), uid)
+        # A message that a scan took in and a delivery then recognised has got another number.
+        if message is not None and message[M_EMAIL_ID] == email_id:
+            found.append(Place(MailboxId(mailbox_id), message))
+    return found
+
+
+def _recorded(account: Account, email_id: int) -> list[tuple[int, int]]:
+    """(mailbox, uid) of the places that are noted."""
+    dbs = account.store.dbs
+    with dbs.env.begin() as txn:
+        first = lookup(txn, dbs.content, KEY_CONTENT.pack(account.id, email_id, FIRST_PLACE))
+        items = range_items(txn, dbs.place, KEY_AE.pack(account.id, email_id))
+        later = [KEY_AEMU.unpack(key)[2:] for key, _ in items]
+    return later if first is None else [PLACE.unpack(first), *later]

@@ -23,13 +23,20 @@ from mox.store.model import (
     Usage,
 )
 from mox.store.records import (
+    ACCOUNT,
     KEY_A,
-    KEY_AE,
+    KEY_ACCOUNT_STATE,
     KEY_AM,
     KEY_AMQ,
     KEY_AMU,
-    KEY_AQ,
+    KEY_CONTENT,
+    KEY_LOG,
+    KEY_MAILBOX_STATE,
+    KEY_STATES,
     KEYED_MESSAGE,
+    LOG,
+    MAILBOX,
+    OVERVIEW,
     AccountState,
     MailboxState,
 )
@@ -52,6 +59,14 @@ def range_items(
                 yield key, value
 
 
+def mailbox_states(
+    txn: lmdb.Transaction, dbs: Databases, account_id: int
+) -> Iterator[tuple[MailboxId, MailboxState]]:
+    """The counters of all mailboxes of an account."""
+    for key, value in range_items(txn, dbs.state, KEY_STATES.pack(account_id, MAILBOX)):
+        yield MailboxId(KEY_MAILBOX_STATE.unpack(key)[2]), MailboxState(value)
+
+
 class Reader:
     """The reading half of an account."""
 
@@ -67,7 +82,7 @@ class Reader:
 
     def state(self) -> AccountState:
         with self._env.begin() as txn:
-            value = lookup(txn, self._dbs.account_state, self._key)
+            value = lookup(txn, self._dbs.state, KEY_ACCOUNT_STATE.pack(self.id, ACCOUNT))
         assert value is not None, "an account without state"
         return AccountState(value)
 
@@ -148,13 +163,11 @@ class Reader:
     def _mailbox(
         self, txn: lmdb.Transaction, mailbox_id: MailboxId, has_children: bool
     ) -> Mailbox | None:
-        key = KEY_AM.pack(self.id, mailbox_id)
-        value = lookup(txn, self._dbs.mailbox, key)
-        counters = lookup(txn, self._dbs.mailbox_state, key)
-        if value is None or counters is None:
+        value = lookup(txn, self._dbs.mailbox, KEY_AM.pack(self.id, mailbox_id))
+        state = self._state(txn, mailbox_id)
+        if value is None or state is None:
             return None
         record = records.decode_mailbox(value)
-        state = MailboxState(counters)
         subscribed = txn.get(self._key + record.name.encode(), db=self._dbs.subscription)
         return Mailbox(
             id=mailbox_id,
@@ -176,7 +189,11 @@ class Reader:
 
     def mailbox_state(self, mailbox_id: int) -> MailboxState | None:
         with self._env.begin() as txn:
-            value = lookup(txn, self._dbs.mailbox_state, KEY_AM.pack(self.id, mailbox_id))
+            return self._state(txn, mailbox_id)
+
+    def _state(self, txn: lmdb.Transaction, mailbox_id: int) -> MailboxState | None:
+        key = KEY_MAILBOX_STATE.pack(self.id, MAILBOX, mailbox_id)
+        value = lookup(txn, self._dbs.state, key)
         return None if value is None else MailboxState(value)
 
     def removals(self, mailbox_id: int) -> list[int]:
@@ -206,12 +223,12 @@ class Reader:
         """The system flags of all messages; None when there is no such mailbox."""
         key = KEY_AM.pack(self.id, mailbox_id)
         with self._env.begin() as txn, txn.cursor(db=self._dbs.message) as cursor:
-            value = lookup(txn, self._dbs.mailbox_state, key)
-            if value is None:
+            state = self._state(txn, mailbox_id)
+            if state is None:
                 return None
             block = cursor.getmulti([key], True, records.MESSAGE.size, True)
         flags = bytes(memoryview(block).cast("B")[records.FLAGS_AT :: KEYED_MESSAGE.size])
-        return FlagColumn(MailboxState(value).modseq, MessageColumns(block).uids, flags)
+        return FlagColumn(state.modseq, MessageColumns(block).uids, flags)
 
     def scan(self, mailbox_id: int, first: int = 1, last: int = MAX_UID) -> Iterable[MessageTuple]:
         """The records of uids first to last, ascending (indexes: model.M_*).
@@ -249,10 +266,9 @@ class Reader:
 
     def packed_overviews(self, email_ids: Sequence[int]) -> list[bytes | None]:
         """The same as kept: both in one piece."""
-        pack = KEY_AE.pack
-        account_id = self.id
-        keys = [pack(account_id, email_id) for email_id in email_ids]
-        with self._env.begin() as txn, txn.cursor(db=self._dbs.overview) as cursor:
+        pack, account_id = KEY_CONTENT.pack, self.id
+        keys = [pack(account_id, email_id, OVERVIEW) for email_id in email_ids]
+        with self._env.begin() as txn, txn.cursor(db=self._dbs.content) as cursor:
             found = dict(cursor.getmulti(keys))
         return list(map(found.get, keys))
 
@@ -283,15 +299,15 @@ class Reader:
         Raises HistoryLost when the log no longer reaches back that far.
         """
         result: list[Change] = []
-        with self._env.begin() as txn, txn.cursor(db=self._dbs.log) as cursor:
-            if not cursor.set_range(KEY_AQ.pack(self.id, after + 1)):
+        with self._env.begin() as txn, txn.cursor(db=self._dbs.state) as cursor:
+            if not cursor.set_range(KEY_LOG.pack(self.id, LOG, after + 1)):
                 return result
-            prefix = self._key
+            prefix = KEY_STATES.pack(self.id, LOG)
             expected = after + 1
             for key, value in cursor:
-                if key[:4] != prefix:
+                if not key.startswith(prefix):
                     break
-                if expected and KEY_AQ.unpack(key)[1] != expected:
+                if expected and KEY_LOG.unpack(key)[2] != expected:
                     raise HistoryLost
                 expected = 0
                 result += records.decode_changes(value)

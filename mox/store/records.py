@@ -18,11 +18,34 @@ from mox.store.model import Change, MessageTuple
 KEY_A: Final = struct.Struct(">I")
 KEY_AM: Final = struct.Struct(">II")
 KEY_AMU: Final = struct.Struct(">III")
-KEY_AQ: Final = struct.Struct(">IQ")
 KEY_AE: Final = struct.Struct(">IQ")
 KEY_AEMU: Final = struct.Struct(">IQII")
 KEY_AMQ: Final = struct.Struct(">IIQ")
 KEY_SEQ: Final = struct.Struct(">Q")
+
+# A commit writes each page that it changes. What changes together therefore stands side by side, in
+# one database, and an octet says what a record is.
+#
+# `state`: every change of an account adds to the end of its log and changes its counters and those
+# of a mailbox or two.
+KEY_LOG: Final = struct.Struct(">IBQ")  # a, LOG, q → list of model.Change
+KEY_ACCOUNT_STATE: Final = struct.Struct(">IB")  # a, ACCOUNT → AccountState
+KEY_MAILBOX_STATE: Final = struct.Struct(">IBI")  # a, MAILBOX, m → MailboxState
+KEY_STATES: Final = struct.Struct(">IB")  # what all of a kind begin with
+LOG: Final = 0
+ACCOUNT: Final = 1
+MAILBOX: Final = 2
+# `content`: what is the same for all copies of a message.
+KEY_CONTENT: Final = struct.Struct(">IQB")  # a e and one of:
+FIRST_PLACE: Final = 0  # → PLACE where it got its email id; it may have left since
+OVERVIEW: Final = 1  # → pack_overview: ENVELOPE and BODYSTRUCTURE, ready to send
+SUMMARY: Final = 2  # → message.Summary
+# `file`: the path of a message has the key a m u.
+KEY_ORIGIN: Final = struct.Struct(">IIIB")  # a m u, ORIGIN → origin.Origin
+ORIGIN: Final = 1
+
+# Mailbox and uid.
+PLACE: Final = struct.Struct(">II")
 
 # One message, 64 octets: see model.M_*. Sorted by uid because uid comes first, big-endian.
 MESSAGE: Final = struct.Struct(">IQQqqQQIHh4x")

@@ -26,7 +26,7 @@ from mox.store.maildir import INBOX
 from mox.store.model import M_EMAIL_ID, M_FLAGS, M_SIZE, MailboxId, MessageTuple
 from mox.store.origin import Origin
 from mox.store.originreading import read_origin
-from mox.store.records import FILE_IS_WIRE, HAS_ORIGIN, KEY_AE
+from mox.store.records import FILE_IS_WIRE, HAS_ORIGIN, KEY_AE, KEY_CONTENT, OVERVIEW, SUMMARY
 from mox.store.store import Store, open_store
 
 _AT_ONCE = 500
@@ -97,15 +97,15 @@ def _rebuild(store: Store, account: Account, mailbox_id: MailboxId, uids: Sequen
         for message, size, kept in wrong:
             present = mailbox.get(message[0])
             if present is not None:
-                key = KEY_AE.pack(account.id, message[M_EMAIL_ID])
-                write.put(write.dbs.overview, key, kept.overview)
+                key = KEY_CONTENT.pack(account.id, message[M_EMAIL_ID], OVERVIEW)
+                write.put(write.dbs.content, key, kept.overview)
                 mailbox.replace(present, (*present[:7], size, present[8], present[9]))
         for message, _, kept, origin in fresh:
             if origin is not None:
                 _add_origin(mailbox, message[0], origin)
-            key = KEY_AE.pack(account.id, message[M_EMAIL_ID])
-            write.put(write.dbs.summary, key, kept.summary)
-            write.delete(write.dbs.text, key)
+            key = KEY_CONTENT.pack(account.id, message[M_EMAIL_ID], SUMMARY)
+            write.put(write.dbs.content, key, kept.summary)
+            write.delete(write.dbs.text, KEY_AE.pack(account.id, message[M_EMAIL_ID]))
         # The keeper makes the text index of the mailbox anew.
         write.delete(write.dbs.text_mark, mailbox.key)
         txn.save()

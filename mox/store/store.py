@@ -13,7 +13,7 @@ import msgspec
 from gevent.pool import Group
 
 from mox import logfmt
-from mox.store import maildir, places, records, writing
+from mox.store import maildir, records, writing
 from mox.store.account import Account
 from mox.store.account_txn import AccountTxn
 from mox.store.bells import Bells
@@ -27,7 +27,17 @@ from mox.store.model import Delivered, MailboxId, Target
 from mox.store.notify import Notifier, Watch
 from mox.store.pool import BlockingPool
 from mox.store.reading import lookup, range_items
-from mox.store.records import KEY_A, KEY_AM, AccountRecord, AccountState
+from mox.store.records import (
+    ACCOUNT,
+    KEY_A,
+    KEY_ACCOUNT_STATE,
+    KEY_AM,
+    KEY_AMU,
+    KEY_MAILBOX_STATE,
+    MAILBOX,
+    AccountRecord,
+    AccountState,
+)
 from mox.store.spool import Spool
 from mox.store.watch import FileWatcher
 
@@ -180,13 +190,13 @@ class Store:
         write.put(dbs.account_name, name.encode(), key)
         write.put(dbs.account, key, records.encode(AccountRecord(name, now)))
         # Half the clock leaves room for a rebuilt index to begin above all earlier values.
-        write.put(dbs.account_state, key, AccountState.fresh(now // 2).pack())
+        state_key = KEY_ACCOUNT_STATE.pack(account_id, ACCOUNT)
+        write.put(dbs.state, state_key, AccountState.fresh(now // 2).pack())
         account = AccountTxn(write, account_id)
         for mailbox_name, use in self._initial:
             mailbox_id = add_mailbox(account, mailbox_name)
             if use:
                 account.mailbox(mailbox_id).set_record(special_use=(use,))
-        places.mark_complete(write, account_id)
         account.save()
 
     # ---- changes
@@ -272,7 +282,11 @@ class Store:
         prefix = KEY_AM.pack(account_id, mailbox_id)
         with self.dbs.env.begin() as txn:
             items = range_items(txn, self.dbs.file, prefix)
-            return {value.decode(): int.from_bytes(key[8:], "big") for key, value in items}
+            return {
+                value.decode(): KEY_AMU.unpack(key)[2]
+                for key, value in items
+                if len(key) == KEY_AMU.size  # not an origin
+            }
 
     def files_of_bases(
         self, account_id: int, mailbox_id: MailboxId, bases: Sequence[str]
@@ -302,7 +316,8 @@ class Store:
     def recorded_mtimes(self, account_id: int, mailbox_id: MailboxId) -> tuple[int, int]:
         """When new/ and cur/ were known to agree with the index, as kept."""
         with self.dbs.env.begin() as txn:
-            value = lookup(txn, self.dbs.mailbox_state, KEY_AM.pack(account_id, mailbox_id))
+            key = KEY_MAILBOX_STATE.pack(account_id, MAILBOX, mailbox_id)
+            value = lookup(txn, self.dbs.state, key)
         state = None if value is None else records.MailboxState(value)
         return (0, 0) if state is None else (state.new_mtime, state.cur_mtime)
 

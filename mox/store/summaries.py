@@ -9,7 +9,7 @@ from mox.message import Summary, index_facts
 from mox.store import records
 from mox.store.errors import MessageGone
 from mox.store.model import M_EMAIL_ID, M_UID
-from mox.store.records import KEY_AE
+from mox.store.records import KEY_CONTENT, SUMMARY
 
 if TYPE_CHECKING:
     from mox.store.account import Account
@@ -31,12 +31,12 @@ def summaries(
     Reads the files of messages that have none yet, and keeps what it finds. `pace` is called
     between files.
     """
-    pack, account_id = KEY_AE.pack, account.id
-    keys = [pack(account_id, message[M_EMAIL_ID]) for message in messages]
+    pack, account_id = KEY_CONTENT.pack, account.id
+    keys = [pack(account_id, message[M_EMAIL_ID], SUMMARY) for message in messages]
     dbs = account.store.dbs
     # Copies share one summary, and it is decoded once.
     distinct = list(dict.fromkeys(keys))
-    with dbs.env.begin() as txn, txn.cursor(db=dbs.summary) as cursor:
+    with dbs.env.begin() as txn, txn.cursor(db=dbs.content) as cursor:
         found = {key: records.decode_summary(value) for key, value in cursor.getmulti(distinct)}
     if len(found) < len(distinct):
         _add_missing(account, mailbox_id, messages, keys, found, pace)
@@ -72,6 +72,6 @@ def _add_missing(
 def _keep(account: Account, made: dict[bytes, bytes]) -> None:
     def change(write: WriteTxn) -> None:
         for key, value in made.items():
-            write.put(write.dbs.summary, key, value)
+            write.put(write.dbs.content, key, value)
 
     account.store.later_write(change)

@@ -17,14 +17,14 @@ from mox import logfmt, metrics
 from mox.message.searchable import Searchable, searchable
 from mox.store import mailfiles
 from mox.store.errors import MessageGone, StoreError
-from mox.store.model import M_EMAIL_ID, M_FLAGS, M_UID, MailboxId
-from mox.store.reading import lookup, range_items
-from mox.store.records import FILE_IS_WIRE, KEY_A, KEY_AE, KEY_AM, MailboxState
+from mox.store.model import M_EMAIL_ID, M_FLAGS, M_UID
+from mox.store.reading import lookup, mailbox_states
+from mox.store.records import FILE_IS_WIRE, KEY_A, KEY_AE, KEY_AM
 
 if TYPE_CHECKING:
     from mox.store.account import Account
     from mox.store.committer import WriteTxn
-    from mox.store.model import MessageTuple
+    from mox.store.model import MailboxId, MessageTuple
     from mox.store.store import Store
 
 # Folded octets of one message that are kept; of larger ones the file is read.
@@ -127,12 +127,9 @@ class Backlog:
 
 
 def _mailboxes(store: Store, account: Account) -> list[tuple[MailboxId, int]]:
-    prefix = KEY_A.pack(account.id)
     with store.dbs.env.begin() as txn:
-        return [
-            (MailboxId(int.from_bytes(key[4:], "big")), MailboxState(value).uidnext)
-            for key, value in range_items(txn, store.dbs.mailbox_state, prefix)
-        ]
+        states = mailbox_states(txn, store.dbs, account.id)
+        return [(mailbox_id, state.uidnext) for mailbox_id, state in states]
 
 
 def _index_mailbox(
@@ -214,7 +211,7 @@ def _put(
 ) -> None:
     for email_id, value in entries.items():
         write.put(write.dbs.text, KEY_AE.pack(account_id, email_id), value)
-    if mark_key and write.get(write.dbs.mailbox_state, mark_key) is not None:
+    if mark_key and write.get(write.dbs.mailbox, mark_key) is not None:
         write.put(write.dbs.text_mark, mark_key, KEY_A.pack(uid))
 
 

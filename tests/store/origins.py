@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import lmdb
+
 from mox.store import Store
 from mox.store.account import Account
+from mox.store.env import Databases
 from mox.store.history_txn import (
     JUNK,
     KEY,
@@ -14,7 +17,7 @@ from mox.store.history_txn import (
 from mox.store.model import M_FLAGS, M_KEYWORDS, M_RECEIVED, Delivered, MailboxId, Target
 from mox.store.origin import JUNK_KEYWORDS, NOT_JUNK_KEYWORDS, Origin, digest
 from mox.store.reading import range_items
-from mox.store.records import HAS_ORIGIN, KEY_A
+from mox.store.records import HAS_ORIGIN, KEY_A, KEY_ORIGIN, ORIGIN
 from mox.store.spool import Spool
 
 NOW = 1_700_000_000
@@ -75,11 +78,17 @@ def verdict_of(words: set[str]) -> bool | None:
     return None if junk == wanted else junk
 
 
+def origin_keys(txn: lmdb.Transaction, dbs: Databases, prefix: bytes = b"") -> list[bytes]:
+    """Keys of all facts that are kept."""
+    items = range_items(txn, dbs.file, prefix)
+    return [bytes(key) for key, _ in items if len(key) == KEY_ORIGIN.size]
+
+
 def check_history(store: Store, account: Account) -> int:
     """Fail where entries about verdicts differ from what messages and facts say; their number."""
     expected: dict[bytes, bytes] = {}
     with store.dbs.env.begin() as txn:
-        kept = dict(range_items(txn, store.dbs.origin, KEY_A.pack(account.id)))
+        kept = set(origin_keys(txn, store.dbs, KEY_A.pack(account.id)))
         entries = {
             bytes(key): bytes(value)[:1]
             for key, value in range_items(txn, store.dbs.history, KEY_A.pack(account.id))
@@ -92,7 +101,7 @@ def check_history(store: Store, account: Account) -> int:
                 continue
             origin = account.history(None).origin(mailbox.id, message[0])
             assert origin is not None
-            found.add(KEY_A.pack(account.id) + KEY_A.pack(mailbox.id) + KEY_A.pack(message[0]))
+            found.add(KEY_ORIGIN.pack(account.id, mailbox.id, message[0], ORIGIN))
             words = {
                 w.lower() for i, w in enumerate(mailbox.keywords) if message[M_KEYWORDS] >> i & 1
             }
@@ -111,7 +120,7 @@ def check_history(store: Store, account: Account) -> int:
                 )
                 expected[key] = JUNK if verdict else NOT_JUNK
     assert entries == expected
-    assert set(map(bytes, kept)) == found, "facts without message"
+    assert kept == found, "facts without message"
     return len(entries)
 
 

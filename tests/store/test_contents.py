@@ -10,7 +10,10 @@ from mox.message.searchable import searchable
 from mox.store import Store, housekeeping
 from mox.store import texts as texts_module
 from mox.store.account import Account
+from mox.store.many import delete_many
 from mox.store.model import M_EMAIL_ID, M_THREAD_ID, Flag, FlagOp, MailboxId, MessageTuple, Target
+from mox.store.reading import range_items
+from mox.store.records import KEY_CONTENT, SUMMARY
 from mox.store.reindex import reindex_account
 from mox.store.spool import Spool
 from mox.store.texts import MAX_OCTETS, Backlog, Unpacker, pack_text, read_searchable, texts
@@ -47,6 +50,18 @@ def count(store: Store, name: str) -> int:
     with store.dbs.env.begin() as txn:
         entries: int = txn.stat(getattr(store.dbs, name))["entries"]
         return entries
+
+
+def contents(store: Store, kind: int) -> list[bytes]:
+    """Keys of what is kept of one kind, of all contents."""
+    with store.dbs.env.begin() as txn:
+        keys = [bytes(key) for key, _ in range_items(txn, store.dbs.content, b"")]
+    return [key for key in keys if KEY_CONTENT.unpack(key)[2] == kind]
+
+
+def forget_summaries(store: Store) -> None:
+    keys = contents(store, SUMMARY)
+    store.write(lambda write: delete_many(write, write.dbs.content, keys))
 
 
 def index_all(store: Store) -> None:
@@ -105,22 +120,22 @@ def test_copies_and_moves_keep_summary_and_ids(store: Store, spool: MakeSpool) -
     assert copies[0][M_THREAD_ID] == copies[1][M_THREAD_ID]
     found = account.summaries(archive.id, copies, no_pace)
     assert [each.preview for each in found] == ["hello", "hello"]
-    assert count(store, "summary") == 1
+    assert len(contents(store, SUMMARY)) == 1
 
 
 def test_a_missing_summary_is_made_from_the_file(store: Store, spool: MakeSpool) -> None:
     account, inbox, uid = deliver(store, spool(mail(1, body="hello")))
-    store.write(lambda write: write.txn.drop(write.dbs.summary, delete=False))
+    forget_summaries(store)
     (found,) = account.summaries(inbox, [record(account, inbox, uid)], no_pace)
     assert found.preview == "hello"
     store.finish_background()
-    assert count(store, "summary") == 1
+    assert len(contents(store, SUMMARY)) == 1
 
 
 def test_a_message_that_is_gone_has_an_empty_summary(store: Store, spool: MakeSpool) -> None:
     account, inbox, uid = deliver(store, spool(mail(1)))
     message = record(account, inbox, uid)
-    store.write(lambda write: write.txn.drop(write.dbs.summary, delete=False))
+    forget_summaries(store)
     for path in (account.base / "Maildir" / "new").iterdir():
         path.unlink()
     (found,) = account.summaries(inbox, [message], no_pace)
@@ -130,9 +145,9 @@ def test_a_message_that_is_gone_has_an_empty_summary(store: Store, spool: MakeSp
 def test_reindex_makes_summaries_and_texts_anew(store: Store, spool: MakeSpool) -> None:
     account, _, _ = deliver(store, spool(mail(1, body="hello")))
     index_all(store)
-    store.write(lambda write: write.txn.drop(write.dbs.summary, delete=False))
+    forget_summaries(store)
     reindex_account(store, account)
-    assert count(store, "summary") == 1
+    assert len(contents(store, SUMMARY)) == 1
     assert count(store, "text") == 0
     index_all(store)
     assert count(store, "text") == 1
@@ -231,10 +246,10 @@ def test_contents_of_messages_that_are_gone_are_forgotten(store: Store, spool: M
     account.copy(inbox, [2], archive.id)
     account.store_flags(inbox, [1, 2], FlagOp.ADD, Flag.DELETED)
     account.expunge(inbox)
-    # The copy still has its summary, overview and text, and its thread both ids.
-    assert housekeeping.clear_contents(store, account) == 4
-    kinds = ("summary", "overview", "text", "thread")
-    assert [count(store, kind) for kind in kinds] == [1, 1, 1, 2]
-    account.delete_mailbox(archive.id)
+    # The copy still has its first place, overview, summary and text, and its thread both ids.
     assert housekeeping.clear_contents(store, account) == 5
+    kinds = ("content", "place", "text", "thread")
+    assert [count(store, kind) for kind in kinds] == [3, 1, 1, 2]
+    account.delete_mailbox(archive.id)
+    assert housekeeping.clear_contents(store, account) == 6
     assert [count(store, kind) for kind in kinds] == [0, 0, 0, 0]

@@ -15,7 +15,15 @@ from mox.store.model import FLAG_MASK, M_FLAGS, Delivered, Flag, FlagOp, NewMess
 from mox.store.origin import Kind, Origin, digest
 from mox.store.records import HAS_ORIGIN
 from mox.store.spool import Spool
-from tests.store.origins import NETWORKS, NOW, check_history, deliver_from, mailbox_id, origin_of
+from tests.store.origins import (
+    NETWORKS,
+    NOW,
+    check_history,
+    deliver_from,
+    mailbox_id,
+    origin_keys,
+    origin_of,
+)
 
 MakeSpool = Callable[..., Spool]
 ADDRESS = b"a@x.example"
@@ -379,7 +387,17 @@ def test_history_agrees_after_any_sequence_of_changes(
         account.remove(mailbox_id(account, name), uids)
     with store.dbs.env.begin() as txn:
         assert txn.stat(store.dbs.history)["entries"] == 0
-        assert txn.stat(store.dbs.origin)["entries"] == 0
+        assert origin_keys(txn, store.dbs) == []
+
+
+def test_what_is_known_of_files_has_no_origins_in_it(store: Store, spool: MakeSpool) -> None:
+    done = [deliver_from(store, spool(), origin) for origin in (origin_of(), None, origin_of())]
+    account, inbox = store.account("mjl"), done[0].mailbox_id
+    known = store.known_paths(account.id, inbox)
+    assert known == {each.path: each.uid for each in done}
+    account.mend(inbox)
+    assert list(account.uids(inbox)) == [each.uid for each in done]
+    check_history(store, account)
 
 
 def test_deliveries_side_by_side_all_count(store: Store, spool: MakeSpool) -> None:
