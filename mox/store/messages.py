@@ -334,6 +334,10 @@ def expunge(
 
 def _move_trained(write: WriteTxn, key: bytes, target: bytes, trained: bytes) -> None:
     """What was learnt from a message goes along with it, so that it is not read again."""
+    if write.get(write.dbs.trained, target) is not None:
+        # A scan met the file there before us, and it was learnt from: here it is to be untrained.
+        write.put(write.dbs.training, key, b"")
+        return
     write.put(write.dbs.trained, target, trained)
     write.delete(write.dbs.trained, key)
     write.put(write.dbs.training, target, b"")

@@ -11,8 +11,10 @@ import pytest
 from mox.junk.classifier import Counts, Totals
 from mox.junk.mailboxflags import MailboxFlags
 from mox.junk.params import Params
-from mox.store import Store, housekeeping, learning, open_store
+from mox.store import Store, housekeeping, learning, messages, open_store
 from mox.store.account import Account
+from mox.store.account_txn import AccountTxn
+from mox.store.committer import WriteTxn
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.learning import align_all, backlog, learn, learn_account, retrain
 from mox.store.model import Delivered, Flag, FlagOp, MailboxId, NewMessage, Target
@@ -138,6 +140,24 @@ def test_move_takes_along_what_was_learnt(account: Account) -> None:
     with mock.patch.object(Account, "read", side_effect=AssertionError):
         learn(account.store, params_of)
     assert learnt(account)[0] == Totals(0, 1)
+    check(account)
+
+
+def test_move_of_a_message_that_was_met_and_learnt_at_its_target_counts_it_once(
+    account: Account,
+) -> None:
+    source, target = (deliver(account, "pills", name, ["$Junk"]) for name in ("INBOX", "Archive"))
+    learn_account(account, PARAMS)
+
+    def expunge(write: WriteTxn) -> None:
+        txn = AccountTxn(write, account.id)
+        mailbox = txn.mailbox(source[0])
+        messages.expunge(txn, mailbox, messages.select(mailbox, [source[1]]), {source[1]: target})
+        txn.save()
+
+    account.store.write(expunge)
+    assert check_words(account).problems == []
+    learn_account(account, PARAMS)
     check(account)
 
 
