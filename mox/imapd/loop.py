@@ -235,6 +235,9 @@ def _carry_out(
         if answer is None:
             return
         _answer(session, tag, answer)
+        if session.reader.at_command_start:
+            # No further answer that could go with this one: it comes before the bookkeeping.
+            session.flush()
         then, session.then = session.then, None
         if then is not None and not isinstance(answer, Refusal):
             session.flush()
