@@ -268,6 +268,9 @@ class Reader:
         """The command's last octet is read: say what it was."""
         partial = self._partial
         if partial.verdict is None and partial.name in UPLOADS:
+            if not partial.text and partial.upload is not None and partial.upload.may_end:
+                self._reset()
+                return AppendEnd(partial.tag)
             return self._read_upload(None)
         self._reset()
         if partial.verdict is not None:
@@ -371,8 +374,7 @@ class Reader:
         partial.literals.clear()
         partial.arguments_at = 0
         self._told = deque(told)
-        self._step = Reader._tell
-        return _AGAIN
+        return self._tell()
 
     def _begin_literal(self) -> None:
         self._remaining = self._mark.size

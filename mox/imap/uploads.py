@@ -28,6 +28,11 @@ class UploadText:
         self._in_catenate = False
         self._first_part = False
 
+    @property
+    def may_end(self) -> bool:
+        """Whether the command may end here: messages are complete, nothing is open."""
+        return self._messages > 0 and not self._in_utf8 and not self._in_catenate
+
     def events(self, cursor: Cursor, mark: LiteralMark | None) -> Iterator[Event | int]:
         """What a piece of text says; `mark` is the literal after it, None at the command's end.
 

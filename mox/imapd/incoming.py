@@ -25,34 +25,6 @@ if TYPE_CHECKING:
     from mox.store.model import Appended
 
 
-class LineEnds:
-    """Makes the bare LFs of a stream of chunks CRLF; a lone CR stays.
-
-    Deviation from RFC 9051 §6.3.12, which wants messages with CRLF only: clients that send bare
-    LF mean line ends, and a message is kept rather than refused.
-    """
-
-    __slots__ = ("_held",)
-
-    def __init__(self) -> None:
-        self._held = b""
-
-    def feed(self, chunk: bytes) -> bytes:
-        """The next octets to store. A CR at the end waits for what follows it."""
-        chunk = self._held + chunk
-        self._held = b""
-        if chunk.endswith(b"\r"):
-            chunk, self._held = chunk[:-1], b"\r"
-        if chunk.count(b"\n") == chunk.count(b"\r\n"):
-            return chunk
-        return chunk.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-
-    def end(self) -> bytes:
-        """What is left when no more follows."""
-        held, self._held = self._held, b""
-        return held
-
-
 class Incoming:
     """An APPEND or REPLACE command while it comes in."""
 
@@ -63,7 +35,6 @@ class Incoming:
         self._quota = session.service.quota(self._account.name)
         self._octets = 0  # announced so far, of all messages
         self._own_octets = 0  # of the present one
-        self._line_ends = LineEnds()
         self._replaced: tuple[MailboxId, int] | None = None
         self.messages: list[NewMessage] = []
         self.refusal: Refusal | None = None
@@ -175,20 +146,15 @@ class Incoming:
 
     def _write(self, data: bytes) -> None:
         try:
-            self.messages[-1].spool.write(self._line_ends.feed(data))
+            # Deviation from RFC 9051 §6.3.12, which wants CRLF only: clients that send bare LF mean
+            # line ends, which is what the store takes them for.
+            self.messages[-1].spool.write(data)
         except StoreError as e:
             self.session.log.error("storing a message that comes in", err=e)
             self.refusal = from_store(e)
 
     def _finish_message(self) -> None:
-        if not self.messages or self.refusal is not None:
-            return
-        try:
-            self.messages[-1].spool.write(self._line_ends.end())
-        except StoreError as e:
-            self.session.log.error("storing a message that comes in", err=e)
-            self.refusal = from_store(e)
-        if not self._own_octets:
+        if self.messages and self.refusal is None and not self._own_octets:
             self.refusal = Refusal("empty message, nothing is appended")
 
     def store(self) -> Done:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from mox.message.dates import parse_date
 from mox.message.envelopes import render_envelope
 from mox.message.fields import Data, as_searchable
 from mox.message.ids import parse_message_id, parse_references
 from mox.message.limits import LIMITS, Limits
+from mox.message.parts import Part
 from mox.message.preview import preview
 from mox.message.reader import Reader
 from mox.message.scan import FieldMap
@@ -18,8 +19,7 @@ from mox.message.windowed import Windowed
 from mox.message.words import decode_text
 
 
-@dataclass(frozen=True, slots=True)
-class IndexFacts:
+class IndexFacts(msgspec.Struct, frozen=True):
     """Facts about one message. Ids are canonical: lower case, without brackets."""
 
     envelope: bytes  # ready to send
@@ -47,11 +47,11 @@ def index_facts(data: Data, *, wire: bool, limits: Limits = LIMITS) -> IndexFact
     message_id = parse_message_id(_first(fields, b"message-id"))
     subject = decode_text(_first(fields, b"subject")[: limits.field_octets])
     references = _references(fields, limits)
-    lines, is_ascii, has_nul = _census(octets)
+    is_ascii, has_nul = _census(octets)
     return IndexFacts(
         render_envelope(fields, limits),
         bodystructure(root),
-        len(octets) if wire else len(octets) + lines,
+        len(octets) if wire else len(octets) + _header_lines(octets, root) + root.lines,
         message_id,
         subject,
         date[0] if date else None,
@@ -72,10 +72,15 @@ def index_facts(data: Data, *, wire: bool, limits: Limits = LIMITS) -> IndexFact
     )
 
 
-def _census(octets: bytes | Windowed) -> tuple[int, bool, bool]:
+def _header_lines(octets: bytes | Windowed, root: Part) -> int:
+    return octets.count(b"\n", 0, root.body_start)
+
+
+def _census(octets: bytes | Windowed) -> tuple[bool, bool]:
+    """Whether all octets are ASCII, and whether there is a NUL."""
     if isinstance(octets, Windowed):
         return octets.census()
-    return octets.count(b"\n"), octets.isascii(), b"\0" in octets
+    return octets.isascii(), b"\0" in octets
 
 
 def _first(fields: FieldMap, name: bytes) -> bytes:

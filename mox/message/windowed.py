@@ -88,15 +88,14 @@ class Windowed:
         end = self._size if end is None else min(end, self._size)
         return start + len(prefix) <= end and self[start : start + len(prefix)] == prefix
 
-    def census(self) -> tuple[int, bool, bool]:
-        """Return the number of LFs, if all octets are ASCII, and if there is a NUL: in one pass."""
-        lines, is_ascii, has_nul = 0, True, False
+    def census(self) -> tuple[bool, bool]:
+        """Return if all octets are ASCII, and if there is a NUL: in one pass."""
+        is_ascii, has_nul = True, False
         for base in range(0, self._size, self._width):
             window = self._open(base)
-            lines += window.count(b"\n")
             is_ascii = is_ascii and window.isascii()
             has_nul = has_nul or b"\0" in window
-        return lines, is_ascii, has_nul
+        return is_ascii, has_nul
 
     def isascii(self) -> bool:
         return all(self._open(base).isascii() for base in range(0, self._size, self._width))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from mox.imapd.incoming import LineEnds
 from mox.store.errors import ErrorKind, StoreError
 from tests.imapd.harness import MESSAGE, Literal, Site, message
 
@@ -133,11 +132,12 @@ def test_bare_line_feeds_become_line_ends(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"a\r\nb\r\n", b"a\nb\n", b"a\rb\r\r\nc\n\r", b"\n", b"\r", b"", b"\r\n\n\r\r\n"]
+    "content", [b"a\r\nb\r\n", b"a\nb\n", b"a\rb\r\r\nc\n\r", b"\n", b"\r", b"\r\n\n\r\r\n"]
 )
-def test_line_ends_however_the_octets_are_split(content: bytes) -> None:
-    whole = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    for size in range(1, len(content) + 1):
-        ends = LineEnds()
-        pieces = [ends.feed(content[i : i + size]) for i in range(0, len(content), size)]
-        assert b"".join(pieces) + ends.end() == whole
+def test_all_line_ends_are_crlf_and_lone_crs_stay(site: Site, content: bytes) -> None:
+    client = site.login("inbox")
+    client.append("inbox", b"A: b\n\n" + content)
+    whole = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").decode()
+    (line,) = client.ok("fetch 1 (rfc822.size body.peek[text])")
+    size = len("A: b\r\n\r\n") + len(whole)
+    assert line == f"* 1 FETCH (RFC822.SIZE {size} BODY[TEXT] {{{len(whole)}}}\r\n{whole})"

@@ -30,7 +30,7 @@ def test_it_answers_as_bytes_do(data: bytes, window: int, sub: bytes, start: int
     assert through.count(sub[:1], start, end) == data.count(sub[:1], start, end)
     assert through.startswith(sub, start, end) == data.startswith(sub, start, end)
     assert through.isascii() == data.isascii()
-    assert through.census() == (data.count(b"\n"), data.isascii(), b"\0" in data)
+    assert through.census() == (data.isascii(), b"\0" in data)
     assert through.find(sub[:1], start, end) == data.find(sub[:1], start, end)
     assert (sub[:1] in through) == (sub[:1] in data)
     if start < len(data):

@@ -94,8 +94,9 @@ class Cursor:
 
     def space(self) -> None:
         # RFC 9051 §9, note 3 to the grammar: exactly one space between elements.
-        if not self.maybe(b" "):
+        if self.text[self.at : self.at + 1] != b" ":
             self.fail("expected a space")
+        self.at += 1
 
     def at_end(self) -> bool:
         """Tell whether only spaces are left.
