@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from mox.keeper import blocklists, sts_refresh, training
 from mox.keeper.border import guarded
 from mox.serving.context import Context
 from mox.store import Store, housekeeping
+from mox.store.durable import write_out
 from mox.store.mirror import Turns, mirror_flags
 from mox.store.texts import Backlog
 from mox.turns import give_turn
@@ -42,6 +44,7 @@ def run(ctx: Context) -> None:
         gevent.spawn(_every, MINUTE_S, lambda: _each_minute(store)),
         gevent.spawn(_intents_loop, store),
         gevent.spawn(_after_start, store),
+        gevent.spawn(guarded, lambda: store.pool.apply(write_out, (os.fspath(store.data_dir),))),
         gevent.spawn(training.loop, ctx),
         gevent.spawn(_texts_loop, store),
         gevent.spawn(_every, HOUR_S, lambda: _each_hour(store, cleared)),

@@ -233,6 +233,23 @@ def test_what_is_discarded_is_found_wherever_its_directory_went(root: Path) -> N
     assert names(root) == ["new/a"], "what was committed is not touched"
 
 
+def test_what_others_left_is_written_out_without_taking_the_errors_of_a_batch(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel tells each open descriptor once of an error."""
+    batch = FileBatch(str(root))
+    synced: list[tuple[int, str]] = []
+    monkeypatch.setattr(
+        durable, "syncfs", lambda fd: synced.append((fd, os.readlink(f"/proc/self/fd/{fd}")))
+    )
+    durable.write_out(str(root))
+    ((fd, path),) = synced
+    assert path == str(root)
+    assert fd != batch._root_fd
+    assert not os.path.exists(f"/proc/self/fd/{fd}"), "closed again"
+    batch.close()
+
+
 def test_one_file_is_synced_by_itself(root: Path, disk: Disk) -> None:
     batch = FileBatch(str(root), lambda: disk.now)
     batch._file_ways.apart_s = 100.0
