@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from mox.serving.context import Context
     from mox.serving.limits import Refusal
 
-# Many clients come for one request, which may take less than handing the connection over: small
-# differences are left alone.
-_MARGIN: Final = 4
+# Many clients come for one request, which may take less than handing the connection over: only
+# large differences are evened out.
+_MARGIN: Final = 16
 
 
 def run(ctx: Context) -> None:
