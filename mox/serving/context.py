@@ -60,6 +60,7 @@ class Context:
         *,
         kind: str,
         slot: int,
+        number: int | None = None,
         config_source: ConfigSource,
         listens: Sequence[Listen] = (),
         localserve: bool = False,
@@ -70,11 +71,14 @@ class Context:
     ) -> None:
         """`slot` is unique among the processes alive; `announce` tells the supervisor.
 
+        `number` is that among the workers of the kind, from 0 on; None for the only one.
+
         `certificates` were read before root rights were given up; None offers no TLS.
         `sharing` is with the other workers of the kind; None: there are none.
         """
         self.kind = kind
         self.slot = slot
+        self.number = number
         self.listens = list(listens)
         self.localserve = localserve
         self.bells = bells
@@ -116,6 +120,7 @@ class Context:
                 initial_mailboxes=_initial_mailboxes(self.config),
                 # Of a crash of the machine it is known that a delivery may be repeated.
                 lazy=self.kind == "queue",
+                number=self.number,
             )
         return self._store
 

@@ -31,6 +31,7 @@ from mox.store.errors import ErrorKind, StoreError
 from mox.store.gathering import Gathering
 from mox.store.notify import NOBODY, Touched, topics
 from mox.store.records import KEY_A, KEY_SEQ
+from mox.store.seat import Seat
 
 MAX_BATCH = 256
 # Records of `touched` that are kept. A process that missed more looks at all accounts it watches.
@@ -99,8 +100,10 @@ class Committer:
         on_fatal: Callable[[BaseException], None],
         *,
         lazy: bool = False,
+        seat: Seat | None = None,
     ) -> None:
         self._dbs = dbs
+        self._seat = seat
         self._is_lazy = lazy
         self._may_be_undone = False  # the last commit, by a crash of the machine
         self._index_dir: str = dbs.env.path()
@@ -186,6 +189,8 @@ class Committer:
             self._files.release()
             if touched.ids:
                 self._bells.ring_others(topics(touched.ids))
+            if self._seat is not None:
+                self._seat.look(len(batch))
             batch = self._begun.get()
         self._sync_last()
         self._done.put(([], NOBODY))

@@ -38,6 +38,7 @@ from mox.store.records import (
     AccountRecord,
     AccountState,
 )
+from mox.store.seat import Seat
 from mox.store.spool import Spool
 from mox.store.watch import FileWatcher
 
@@ -69,10 +70,12 @@ def open_store(
     bells: Bells | None = None,
     initial_mailboxes: Sequence[tuple[str, str]] = INITIAL_MAILBOXES,
     lazy: bool = False,
+    number: int | None = None,
 ) -> Store:
     """Open the store, once per process and after fork. Raises StoreError with what to do.
 
-    `lazy`: writes that do not ask to be durable need not wait for the disk twice.
+    `lazy`: writes that do not ask to be durable need not wait for the disk twice. `number`: of this
+    process among those that do the same work.
     """
     data_dir = data_dir.absolute()
     try:
@@ -88,7 +91,8 @@ def open_store(
             bells.share(data_dir / "run" / "listening")
         except OSError as e:
             log.error("every process will be woken by every change", err=e)
-    return Store(data_dir, dbs, bells, initial_mailboxes, lazy=lazy)
+    seat = None if number is None else Seat(number)
+    return Store(data_dir, dbs, bells, initial_mailboxes, lazy=lazy, seat=seat)
 
 
 class Store:
@@ -102,6 +106,7 @@ class Store:
         initial_mailboxes: Sequence[tuple[str, str]],
         *,
         lazy: bool = False,
+        seat: Seat | None = None,
     ) -> None:
         self.data_dir = data_dir
         # Asked for with each message; making paths takes longer than it looks.
@@ -114,7 +119,9 @@ class Store:
         self._bells = bells
         self.notifier = Notifier(dbs, bells)
         on_commit = self.notifier.committed
-        self.committer = Committer(dbs, self.files, bells, on_commit, self._give_up, lazy=lazy)
+        self.committer = Committer(
+            dbs, self.files, bells, on_commit, self._give_up, lazy=lazy, seat=seat
+        )
         self.file_watcher = FileWatcher()
         self._initial = initial_mailboxes
         self._accounts: dict[str, Account] = {}

@@ -90,6 +90,7 @@ def _become_worker(job: Job) -> Context:
     ctx = Context(
         kind=job.worker.kind.name,
         slot=job.slot,
+        number=job.worker.index if job.worker.kind.per_core else None,
         config_source=job.settings.config_source,
         listens=[_own(listen) for listen in job.listens],
         localserve=job.settings.localserve,

@@ -230,3 +230,42 @@ def test_a_new_generation_cuts_nobody_who_comes_meanwhile(
         eventually(lambda: stayers.came >= reached or stayers.errors, 30)
     assert stayers.errors == []
     assert handed_over(server) > 0
+
+
+def seats(server: Server) -> dict[int, set[int]]:
+    """The CPU that a single thread of an IMAP worker keeps to, of those that have such a one."""
+    every = os.sched_getaffinity(0)
+    found: dict[int, set[int]] = {}
+    for pid in server.workers("imap"):
+        for thread in psutil.Process(pid).threads():
+            try:
+                cpus = os.sched_getaffinity(thread.id)
+            except ProcessLookupError:
+                continue  # it has ended since
+            if cpus != every:
+                assert pid not in found, "its other threads go where they like"
+                found[pid] = cpus
+    return found
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU: nothing to choose")
+def test_the_committers_of_busy_workers_keep_apart(server: Server, stack: ExitStack) -> None:
+    ready(server)
+    clients = [stack.enter_context(Client(server.imap)) for _ in range(4 * len(spread(server)))]
+    done = threading.Event()
+
+    def append(client: Client) -> None:
+        while not done.is_set():
+            assert client.command("APPEND INBOX {5+}\r\na: b\n").startswith(b"a OK")
+
+    threads = [threading.Thread(target=append, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    try:
+        eventually(lambda: len(seats(server)) == len(server.workers("imap")), 60)
+        taken = seats(server).values()
+        assert len(set().union(*taken)) == sum(map(len, taken)), "each has its own"
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
