@@ -65,13 +65,15 @@ class Client:
 def spread(server: Server, *ports: int) -> dict[int, int]:
     """How many connections to the ports (IMAP's by default) each IMAP worker has."""
     ports = ports or (server.imap, server.imaps)
-    return {
-        pid: sum(
-            conn.status == psutil.CONN_ESTABLISHED and conn.laddr.port in ports
-            for conn in psutil.Process(pid).net_connections("tcp")
-        )
-        for pid in server.workers("imap")
-    }
+    counts: dict[int, int] = {}
+    for pid in server.workers("imap"):
+        try:
+            conns = psutil.Process(pid).net_connections("tcp")
+        except psutil.NoSuchProcess:
+            continue  # it has ended since
+        established = [each for each in conns if each.status == psutil.CONN_ESTABLISHED]
+        counts[pid] = sum(each.laddr.port in ports for each in established)
+    return counts
 
 
 def is_even(server: Server, total: int, *ports: int) -> bool:
