@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import gevent
 
 from mox import logfmt, metrics
-from mox.imapd.pace import Pace
+from mox.imapd.pace import Courtesy, Pace
 from mox.store.errors import HistoryLost
 from mox.store.model import Change, MailboxId, MessageTuple, ModSeq
 
@@ -181,9 +181,11 @@ class Feed:
             while self._rung:
                 self._rung = False
                 self.advance()
+                courtesy = Courtesy()
                 for follower in list(self._followers):
                     if follower in self._followers:
                         _announce_to(follower)
+                        courtesy()
                     pace()
         finally:
             self._announcing = False

@@ -81,10 +81,11 @@ class Seat:
         self._is_busy = False
 
     def _look(self, now: float) -> None:
+        if not (self._sits or self._is_busy):
+            return  # to ask would only be in the way of those who wait for the batch
         ran, waited = self._times()
         if not self._sits:
-            if self._is_busy:
-                self._sit()
+            self._sit()
         elif waited - self._was[1] > max(ran - self._was[0], _SHORT_S):
             self._leave()
             self._due = now + self._absence_s

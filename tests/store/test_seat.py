@@ -62,6 +62,7 @@ def test_writes_that_come_one_by_one_need_no_seat(machine: Machine) -> None:
         mine.look(1)
         machine.passes(LOOK_S)
     assert machine.cpus == ALL
+    assert not machine.looks, "nor need the kernel be asked"
 
 
 def test_the_seat_is_left_when_writes_come_one_by_one_again(machine: Machine) -> None:
