@@ -13,6 +13,7 @@ import gevent
 
 from mox.store import (
     adopting,
+    appending,
     maildir,
     mailfiles,
     manyreading,
@@ -20,7 +21,7 @@ from mox.store import (
     removing,
     summaries,
     sync,
-    writing,
+    transferring,
 )
 from mox.store.account_txn import AccountTxn
 from mox.store.annotations import copy_annotations
@@ -299,7 +300,7 @@ class Account:
         marks: MailboxFlags | None = None,
     ) -> Appended:
         """Add messages in one operation, all or none. marks: rules for their junk flags."""
-        return writing.append(self, mailbox_id, new, quota, marks)[0]
+        return appending.append(self, mailbox_id, new, quota, marks)[0]
 
     def replace(
         self,
@@ -310,7 +311,7 @@ class Account:
         marks: MailboxFlags | None = None,
     ) -> Appended:
         """Add a message and remove another one (its mailbox and uid), both or none."""
-        appended, gone = writing.append(self, mailbox_id, [new], quota, marks, old)
+        appended, gone = appending.append(self, mailbox_id, [new], quota, marks, old)
         self._put_away(old[0], gone, [appended.modseq])
         return appended
 
@@ -344,7 +345,7 @@ class Account:
         quota: int = 0,
         marks: MailboxFlags | None = None,
     ) -> Copied:
-        return writing.copy(self, source, uids, target, quota, marks, move=False)[0]
+        return transferring.copy(self, source, uids, target, quota, marks, move=False)[0]
 
     def move(
         self,
@@ -367,7 +368,7 @@ class Account:
         leftovers: list[removing.Leftovers] = []
         try:
             for uids in pieces:
-                moved, left = writing.copy(self, source, uids, target, 0, marks, move=True)
+                moved, left = transferring.copy(self, source, uids, target, 0, marks, move=True)
                 leftovers.append(left)
                 yield moved
         finally:

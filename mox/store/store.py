@@ -13,7 +13,7 @@ import msgspec
 from gevent.pool import Group
 
 from mox import logfmt
-from mox.store import maildir, records, writing
+from mox.store import delivering, maildir, records
 from mox.store.account import Account
 from mox.store.account_txn import AccountTxn
 from mox.store.bells import Bells
@@ -220,7 +220,7 @@ class Store:
 
     def deliver(self, targets: Sequence[Target], spool: Spool) -> list[Delivered | StoreError]:
         """Deliver one message to all targets in one durable batch; a result for each."""
-        return writing.deliver(self, targets, spool)
+        return delivering.deliver(self, targets, spool)
 
     def write(
         self,

@@ -126,7 +126,7 @@ def test_a_rename_that_was_cut_short_and_stays_so_is_a_temporary_error(
     source = fill(account, "Source", spool)
     box = fill(account, "A", spool)
     crash_in_rename(account, store, monkeypatch, ("A", "B"), None)
-    monkeypatch.setattr("mox.store.writing._PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr("mox.store.preparing._PAUSES_S", (0.0, 0.0))
     with pytest.raises(StoreError) as caught:
         if how == "deliver":
             store.deliver([Target(account, "A", b"", NOW)], spool())
