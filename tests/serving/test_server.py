@@ -104,8 +104,10 @@ def test_an_unexpected_error_is_logged_counted_and_closes() -> None:
         assert in_thread(say, run.port, b"x") == b""
         assert in_thread(say, run.port, b"x") == b""
     assert counter._value.get() == before + 2
-    (line, _) = log.containing("l=error")
-    assert "ZeroDivisionError" in line and "cid=" in line
+    # The log is the process's: a greenlet that another test left may write to it, too.
+    lines = log.containing("ZeroDivisionError")
+    assert len(lines) == 2
+    assert all("l=error" in line and "cid=" in line for line in lines)
 
 
 def test_a_client_that_goes_away_is_no_error() -> None:
