@@ -38,6 +38,7 @@ from mox.store.records import (
     AccountRecord,
     AccountState,
 )
+from mox.store.residence import Residence
 from mox.store.seat import Seat
 from mox.store.spool import Spool
 from mox.store.watch import FileWatcher
@@ -123,12 +124,14 @@ class Store:
             dbs, self.files, bells, on_commit, self._give_up, lazy=lazy, seat=seat
         )
         self.file_watcher = FileWatcher()
+        self._residence = Residence(dbs.env.path(), self.later)
         self._initial = initial_mailboxes
         self._accounts: dict[str, Account] = {}
 
     def close(self) -> None:
         """Finish what waits and release the environment."""
         self.file_watcher.close()
+        self._residence.close()
         self.notifier.close()
         self.finish_background()
         self.committer.close()
