@@ -13,6 +13,7 @@ from mox.keeper import blocklists, sts_refresh, training
 from mox.keeper.border import guarded
 from mox.serving.context import Context
 from mox.store import Store, housekeeping
+from mox.store.breaks import take_break
 from mox.store.durable import write_out
 from mox.store.mirror import Turns, mirror_flags
 from mox.store.texts import Backlog
@@ -25,9 +26,10 @@ MIRROR_S = 0.25
 MINUTE_S = 60.0
 HOUR_S = 3600.0
 # How often messages are looked for that the text index lacks, and which part of the time a
-# backlog may take.
+# backlog may take, also while others write.
 TEXTS_S = 2.0
 TEXTS_SHARE = 0.2
+TEXTS_SHARE_BESIDE = 0.05
 SWEEP_S = 600.0
 # Between two mailboxes of a sweep, so that it takes little of the disk and the CPU.
 SWEEP_PAUSE_S = 0.005
@@ -101,13 +103,14 @@ def _texts_loop(store: Store) -> None:
     backlog = Backlog(store)
     while True:
         gevent.sleep(TEXTS_S)
-        guarded(lambda: _index_texts(backlog))
+        guarded(lambda: _index_texts(store, backlog))
 
 
-def _index_texts(backlog: Backlog) -> None:
+def _index_texts(store: Store, backlog: Backlog) -> None:
     started = time.monotonic()
     for _ in backlog.steps(started):
-        gevent.sleep((time.monotonic() - started) * (1 / TEXTS_SHARE - 1))
+        worked_s = time.monotonic() - started
+        take_break(store.dbs.env, worked_s, share=TEXTS_SHARE, beside=TEXTS_SHARE_BESIDE)
         started = time.monotonic()
 
 

@@ -36,7 +36,8 @@ _KEPT = b"z"
 _TOO_LARGE = b"-"
 # Fast; the next levels save a tenth and take twice as long.
 _LEVEL = 1
-_AT_ONCE = 100
+# A step of the keeper: some ten milliseconds of work, then a short commit.
+_AT_ONCE = 40
 
 log = logfmt.logger("store")
 
