@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import gevent
 
+from mox import logfmt
+
 if TYPE_CHECKING:
     from gevent._types import _TimerWatcher as TimerWatcher
 
@@ -27,6 +29,8 @@ _STATM: Final = "/proc/self/statm"
 _MAPS: Final = "/proc/self/maps"
 # bits/mman-linux.h. Nothing is lost by it where a file is mapped shared.
 _MADV_DONTNEED: Final = 4
+
+log = logfmt.logger("store")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -41,10 +45,15 @@ class Residence:
         """`later` has its argument run on a native thread soon; it must not wait."""
         self._path = os.path.realpath(os.path.join(index_dir, "data.mdb"))
         self._later = later
-        self._least = _file_octets()
         # Does not keep a process alive that has nothing else to do.
         self._timer: TimerWatcher = gevent.get_hub().loop.timer(LOOK_S, LOOK_S, ref=False)
-        self._timer.start(self.look)
+        try:
+            self._least = _file_octets()
+        except OSError as e:
+            # It is for the looks of it only.
+            log.debug("pages of the index stay mapped, there is no /proc", err=e)
+        else:
+            self._timer.start(self.look)
 
     def close(self) -> None:
         self._timer.stop()

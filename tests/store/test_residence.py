@@ -79,6 +79,15 @@ def test_only_many_pages_are_let_go(index: Path) -> None:
         here.close()
 
 
+def test_without_proc_nothing_is_let_go(
+    index: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(residence, "_STATM", os.fspath(tmp_path / "statm"))
+    here = Residence(os.fspath(index), lambda _: None)
+    assert not here._timer.active
+    here.close()
+
+
 def test_pages_of_other_files_are_no_reason_to_look_again_and_again(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
