@@ -14,6 +14,8 @@ import lmdb
 
 # Others have their turn also after a step that took no time.
 _SHORTEST_S: Final = 0.005
+# A step that took longer has waited itself, for the disk or for others: no reason to rest for long.
+_LONGEST_STEP_S: Final = 0.5
 
 
 def take_break(env: lmdb.Environment, worked_s: float, *, share: float, beside: float) -> None:
@@ -22,6 +24,7 @@ def take_break(env: lmdb.Environment, worked_s: float, *, share: float, beside: 
     share: of the time that the work may take. beside: the same while others commit, of whatever
     process.
     """
+    worked_s = min(worked_s, _LONGEST_STEP_S)
     before = _last_commit(env)
     usual_s = max(_SHORTEST_S, worked_s * (1 / share - 1))
     gevent.sleep(usual_s)

@@ -62,6 +62,14 @@ def test_what_others_commit_makes_the_share_small(env: lmdb.Environment, clock: 
     assert 0.04 / (0.04 + sum(clock.slept)) == pytest.approx(0.1)
 
 
+def test_a_step_that_hung_is_not_followed_by_minutes_of_rest(
+    env: lmdb.Environment, clock: Clock
+) -> None:
+    clock.happens = lambda: commit(env)
+    take_break(env, 60.0, share=0.5, beside=0.1)
+    assert 0 < sum(clock.slept) <= 5
+
+
 def test_own_commits_before_the_break_do_not_count(env: lmdb.Environment, clock: Clock) -> None:
     commit(env)
     take_break(env, 0.04, share=0.5, beside=0.1)
