@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -211,7 +212,8 @@ def test_receiver_that_reads_nothing_is_given_up(
         new = OutgoingHook(hook, payload)
         id = site.ctx.store.write(lambda txn: hooks_txn.add_outgoing(txn, new, suppressing=False))
         site.start()
-        assert "no answer within 0.3 s" in last(site, id).error
+        # The limit of the call, or that of sending, where both have passed before the loop looks.
+        assert re.search("(no answer within|nothing taken for) 0.3 s", last(site, id).error)
 
 
 def test_endless_answer_counts_once_enough_of_it_has_come(
