@@ -110,7 +110,7 @@ def _index_texts(store: Store, backlog: Backlog) -> None:
     started = time.monotonic()
     for _ in backlog.steps(started):
         worked_s = time.monotonic() - started
-        take_break(store.dbs.env, worked_s, share=TEXTS_SHARE, beside=TEXTS_SHARE_BESIDE)
+        take_break(store.dbs, worked_s, share=TEXTS_SHARE, beside=TEXTS_SHARE_BESIDE)
         started = time.monotonic()
 
 

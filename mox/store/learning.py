@@ -149,7 +149,7 @@ def learn(store: Store, params_of: ParamsOf, resting: Resting | None = None) -> 
             if account is not None:
                 total += _guarded(account, params_of(account.name), list(own), resting)
         worked_s = time.monotonic() - start
-        take_break(store.dbs.env, worked_s, share=_SHARE, beside=_SHARE_BESIDE)
+        take_break(store.dbs, worked_s, share=_SHARE, beside=_SHARE_BESIDE)
     return total
 
 

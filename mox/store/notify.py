@@ -65,7 +65,7 @@ class Notifier:
         self._dbs = dbs
         self._bells = own_bells
         self._watchers: dict[int, list[Callable[[], None]]] = {}
-        self._seen = self._last()
+        self._seen = last_touched(self._dbs)
         loop = gevent.get_hub().loop
         # Neither keeps a process alive that has nothing else to do.
         self._io = loop.io(own_bells.fd, 1, ref=False)
@@ -80,7 +80,7 @@ class Notifier:
         self._listen()
         if first:
             # What was committed until here is not told; the caller reads it after this.
-            self._seen = self._last()
+            self._seen = last_touched(self._dbs)
         return Watch(self, account_id, callback)
 
     def remove(self, account_id: int, callback: Callable[[], None]) -> None:
@@ -141,7 +141,9 @@ class Notifier:
                 accounts.update(account_id for (account_id,) in KEY_A.iter_unpack(value))
         return accounts
 
-    def _last(self) -> int:
-        with self._dbs.env.begin() as txn, txn.cursor(db=self._dbs.touched) as cursor:
-            last: int = KEY_SEQ.unpack(cursor.key())[0] if cursor.last() else 0
-            return last
+
+def last_touched(dbs: Databases) -> int:
+    """The number of the last commit, of any process, that touched an account or the queue."""
+    with dbs.env.begin() as txn, txn.cursor(db=dbs.touched) as cursor:
+        last: int = KEY_SEQ.unpack(cursor.key())[0] if cursor.last() else 0
+        return last

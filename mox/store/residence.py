@@ -33,6 +33,7 @@ _MADV_DONTNEED: Final = 4
 log = logfmt.logger("store")
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_NEVER: Final = 1 << 62
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -65,6 +66,8 @@ class Residence:
             self._later(self._let_go)
 
     def _let_go(self) -> None:
+        # Should it fail, that is told once: it would again in five seconds.
+        self._least = _NEVER
         let_go_of(self._path)
         self._least = _file_octets()
 

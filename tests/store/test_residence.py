@@ -79,6 +79,24 @@ def test_only_many_pages_are_let_go(index: Path) -> None:
         here.close()
 
 
+def test_what_fails_is_not_tried_every_five_seconds(
+    index: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    octets, asked = [10 * MANY_OCTETS], list[Callable[[], None]]()
+    monkeypatch.setattr(residence, "_file_octets", lambda: octets[0])
+    monkeypatch.setattr(residence, "_MAPS", os.fspath(tmp_path / "maps"))
+    here = Residence(os.fspath(index), asked.append)
+    try:
+        octets[0] += 2 * MANY_OCTETS
+        here.look()
+        with pytest.raises(FileNotFoundError):
+            asked.pop()()
+        here.look()
+        assert not asked
+    finally:
+        here.close()
+
+
 def test_without_proc_nothing_is_let_go(
     index: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
