@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from mox.store.durable import fsync_directory
+
 ACCOUNT: Final = "mox"
 ADDRESS: Final = "mox@localhost"
 PASSWORD: Final = "moxmoxmox"  # noqa: S105  # printed at each start: for tests on this machine
@@ -192,7 +194,17 @@ def write_files(directory: Path, choices: Choices) -> None:
         "mox.conf": static.encode(),
     }
     for name, data in files.items():
-        (directory / name).write_bytes(data)
+        _write_durable(directory / name, data)
+    fsync_directory(os.fspath(directory))
+    fsync_directory(os.fspath(directory.parent))
+
+
+def _write_durable(path: Path, data: bytes) -> None:
+    """A configuration that is half there would not start."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def make_certificate(ips: Sequence[str]) -> tuple[bytes, bytes]:

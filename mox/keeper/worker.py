@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
@@ -14,8 +13,8 @@ from mox.keeper.border import guarded
 from mox.serving.context import Context
 from mox.store import Store, housekeeping
 from mox.store.breaks import take_break
-from mox.store.durable import write_out
 from mox.store.mirror import Turns, mirror_flags
+from mox.store.settling import Settler
 from mox.store.texts import Backlog
 from mox.turns import give_turn
 
@@ -23,6 +22,8 @@ log = logfmt.logger("keeper")
 
 # How often file names are made to follow the flags: looking costs next to nothing.
 MIRROR_S = 0.25
+# How often new files are made durable; until then the index has their contents, too.
+SETTLE_S = 2.0
 MINUTE_S = 60.0
 HOUR_S = 3600.0
 # How often messages are looked for that the text index lacks, and which part of the time a
@@ -41,12 +42,13 @@ def run(ctx: Context) -> None:
     """Serve until ctx.stopping is set."""
     store = ctx.store
     cleared: dict[str, int] = {}
+    settler = Settler(store)
     loops: list[gevent.Greenlet[..., None]] = [
         gevent.spawn(_mirror_loop, store),
         gevent.spawn(_every, MINUTE_S, lambda: _each_minute(store)),
         gevent.spawn(_intents_loop, store),
         gevent.spawn(_after_start, store),
-        gevent.spawn(guarded, lambda: store.pool.apply(write_out, (os.fspath(store.data_dir),))),
+        gevent.spawn(_every, SETTLE_S, settler.settle),
         gevent.spawn(training.loop, ctx),
         gevent.spawn(_texts_loop, store),
         gevent.spawn(_every, HOUR_S, lambda: _each_hour(store, cleared)),
@@ -58,6 +60,8 @@ def run(ctx: Context) -> None:
     # Stopped between two operations of the store at any point: each is whole or not there.
     gevent.killall(loops)
     mirror_flags(store)
+    guarded(settler.settle)
+    settler.close()
     ctx.close()
 
 

@@ -23,6 +23,8 @@ def _create(path: Path) -> None:
     tmp = path.with_name(f"{path.name}.{os.getpid()}")
     with open(tmp, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(os.urandom(SECRET_OCTETS))
+        file.flush()
+        os.fsync(file.fileno())
     try:
         os.link(tmp, path)
     except FileExistsError:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mox.store import maildir, messages, records
+from mox.store import journal, maildir, messages, records
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import WriteTxn
+from mox.store.durable import FileWrite
 from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.model import Appended, ChangeKind, Flag, MailboxId, NewMessage, Timestamp
 from mox.store.preparing import Prepared, file_of, prepare, retrying
@@ -45,7 +46,7 @@ def append(
             for each, ready in zip(incoming, prepared, strict=True)
         ]
         change = partial(
-            _append_txn, account.id, mailbox_id, directory, incoming, quota, marks, replaced
+            _append_txn, account.id, mailbox_id, directory, incoming, files, quota, marks, replaced
         )
         try:
             return store.committer.write(change, files)
@@ -70,6 +71,7 @@ def _append_txn(
     mailbox_id: MailboxId,
     directory: str,
     incoming: Sequence[messages.Incoming],
+    files: Sequence[FileWrite],
     quota: int,
     marks: MailboxFlags | None,
     replaced: tuple[MailboxId, int] | None,
@@ -80,6 +82,8 @@ def _append_txn(
     gone = _expunge_replaced(account, replaced) if replaced is not None else []
     messages.check_quota(account, sum(each.size for each in incoming), quota)
     uids = tuple(messages.add(account, mailbox, each, marks) for each in incoming)
+    for uid, file in zip(uids, files, strict=True):
+        journal.keep(write, account.id, mailbox.id, uid, file)
     account.log(ChangeKind.ADDED, mailbox, records.ranges(uids))
     mailbox.note_own_files("cur", write.mtimes.get(f"{directory}/cur"))
     account.save()

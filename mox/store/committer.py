@@ -24,6 +24,7 @@ import lmdb
 from gevent import monkey
 from gevent.hub import Waiter
 
+from mox.store import journal
 from mox.store.bells import Bells
 from mox.store.durable import NO_SPACE, FileBatch, FileWrite, NoSpaceAtSync, SyncFailed
 from mox.store.env import Databases
@@ -246,7 +247,7 @@ class Committer:
             with self._dbs.env.begin(write=True) as txn:
                 for job in jobs:
                     self._run_job(job, txn)
-                touched = self._note_touched(txn, jobs)
+                touched = self._end(txn, jobs)
         except lmdb.Error:
             raise
         except Exception:
@@ -268,7 +269,7 @@ class Committer:
                 except Exception as e:
                     job.error = e
                     job.touched = set()
-            touched = self._note_touched(txn, jobs)
+            touched = self._end(txn, jobs)
         for job in jobs:
             if job.error is not None:
                 self._files.discard(job.files)
@@ -281,6 +282,12 @@ class Committer:
         except _OWN_FAULT as e:
             raise StoreError(ErrorKind.INTERNAL, "cannot be stored in the index", str(e)) from e
         job.touched = write.touched
+
+    def _end(self, txn: lmdb.Transaction, jobs: list[_Job[Any]]) -> Touched:
+        """What comes last in a transaction."""
+        if any(job.files for job in jobs):
+            self._files.has_room = journal.has_room(txn, self._dbs)
+        return self._note_touched(txn, jobs)
 
     def _note_touched(self, txn: lmdb.Transaction, jobs: list[_Job[Any]]) -> Touched:
         """Leave word of which accounts were touched."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mox.store import arrivals, maildir, mailfiles, messages
+from mox.store import arrivals, journal, maildir, mailfiles, messages
 from mox.store.account_txn import AccountTxn, MailboxTxn
 from mox.store.committer import WriteTxn
 from mox.store.durable import FileWrite
@@ -138,6 +138,7 @@ def _deliver_one(plan: _Plan, write: WriteTxn) -> Delivered | StoreError:
     except StoreError as e:
         return e
     uid = messages.add(account, mailbox, incoming, plan.target.marks)
+    journal.keep(write, account.id, mailbox.id, uid, plan.file)
     if plan.target.then is not None:
         plan.target.then(write, account.state.email_id)
     account.log(ChangeKind.ADDED, mailbox, ((uid, uid),))

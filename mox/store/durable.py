@@ -1,19 +1,11 @@
-"""Making files durable, many at once.
+"""Files in their places, and durable.
 
 The order is the contract (docs/architecture.md): data durable, then the name in the mailbox's
-directory, directory durable; only then may an index transaction point to the file. All of this
-blocks, and runs on the committer's thread.
+directory, directory durable; only then may an index transaction point to the file. Where that
+transaction takes the content along (journal.py) it is what makes the message durable, and the file
+has only to be in its place.
 
-A file alone is synced by itself, and so is a directory. For several, one `syncfs` replaces all
-those syncs when it is cheaper: the choice follows the running cost of both, for files and for
-directories apart. (One disk took 0.2 ms for a file and 0.25 ms for `syncfs` with four of them;
-where there is a journal, the first directory's sync is that of all.) `syncfs` waits for all dirty
-data of the file system, so that a backup beside us makes it slow; then it is left alone until it
-has been tried again.
-
-Until its data is durable a file lies in tmp/, or has no name at all (O_TMPFILE): then one directory
-less has to be written. That its inode has a name now must be written, too, which the sync of the
-directory alone does not do everywhere; so only where `syncfs` does both.
+All of this blocks, and runs on the committer's thread.
 """
 
 from __future__ import annotations
@@ -22,28 +14,17 @@ import contextlib
 import ctypes
 import errno
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Final
 
 from gevent import monkey
 
 from mox.store.errors import ErrorKind, Moved, StoreError
-from mox.store.syncways import Ways
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # gevent's looks first whether someone waits for the descriptor.
 _close: Callable[[int], None] = monkey.get_original("os", "close")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-
-# linkat(2): names an open file that has no name.
-_DESCRIPTORS: Final = "/proc/self/fd"
-# open(2): the file system (or the kernel) has no O_TMPFILE.
-_NO_UNNAMED: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
-# Each is an open descriptor until it has its name.
-_MOST_UNNAMED: Final = 64
 
 
 class SyncFailed(Exception):
@@ -55,7 +36,7 @@ class SyncFailed(Exception):
 
 
 class NoSpaceAtSync(SyncFailed):
-    """A sync of many files found the disk full: all of the batch is taken back, and all is well."""
+    """A sync found the disk full: all of the batch is taken back, and all is well."""
 
 
 @dataclass(slots=True)
@@ -64,11 +45,14 @@ class FileWrite:
 
     parts: its content in stored form, written to `tmp` first. When `parts` is None, `tmp` is a
     durable file already.
+    for_journal: the job can keep the content in the journal; in_journal: it has to.
     """
 
     tmp: str
     final: str
     parts: Sequence[bytes] | None = None
+    for_journal: bool = False
+    in_journal: bool = False  # set when the file is in its place
 
 
 def syncfs(fd: int) -> None:
@@ -79,15 +63,26 @@ def syncfs(fd: int) -> None:
 
 
 def write_out(data_dir: str) -> None:
-    """Write out what programs before us left in memory; the first `syncfs` would wait for it.
-
-    By a descriptor of its own: an error of the disk is told once to each. Blocks.
-    """
+    """Write out everything dirty, by a descriptor of its own. Blocks."""
     fd = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         syncfs(fd)
     finally:
         os.close(fd)
+
+
+def sync_file(path: str) -> None:
+    """Make a file durable that is in its place. Raises Moved where it is not, StoreError."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fdatasync(fd)
+        finally:
+            _close(fd)
+    except FileNotFoundError as e:
+        raise Moved(str(e)) from e
+    except OSError as e:
+        raise space_error(e, path) from e
 
 
 def fsync_directory(path: str) -> None:
@@ -112,36 +107,24 @@ class _Directory:
     """A directory that the batch writes to: the very one, whatever it is called by now."""
 
     fd: int
-    is_reached: bool  # by syncfs on the data directory
+    is_reached: bool  # by a sync of the data directory's file system
 
 
 class FileBatch:
-    """Writes the files of one batch of jobs and knows which way of syncing is cheaper here."""
+    """Writes the files of one batch of jobs."""
 
-    def __init__(self, data_dir: str, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._root_fd = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
-        self._device = os.fstat(self._root_fd).st_dev
-        self._clock = clock
-        self._file_ways = Ways()
-        self._directory_ways = Ways()
-        # A file without a name gets its first one by way of this.
-        self._can_be_unnamed = os.path.isdir(_DESCRIPTORS)
+    def __init__(self, data_dir: str) -> None:
+        self._device = os.stat(data_dir).st_dev
+        # Whether the journal takes more.
+        self.has_room = True
         # Of the batch, by path:
         self._directories: dict[str, _Directory] = {}
-        self._unnamed: dict[str, int] = {}  # files that have no name yet, by the one they get
-        self._placed: set[str] = set()  # files that have got theirs
+        self._placed: set[str] = set()  # files that have got their names
         # Directories of the last batch: their mtime before and after its files came, in ns.
         self.mtimes: dict[str, tuple[int, int]] = {}
 
-    def close(self) -> None:
-        self.release()
-        os.close(self._root_fd)
-
     def release(self) -> None:
         """The batch is over: nothing of it will be discarded any more."""
-        for fd in self._unnamed.values():
-            _close(fd)
-        self._unnamed.clear()
         self._placed.clear()
         for directory in self._directories.values():
             _close(directory.fd)
@@ -150,9 +133,10 @@ class FileBatch:
     def make_durable(self, jobs: Sequence[Sequence[FileWrite]]) -> list[StoreError | None]:
         """Write the files of all jobs and put them in place; one result for each job.
 
-        A job whose file cannot be written gets its error and leaves no file. Raises SyncFailed
-        when durability itself is in doubt; then no file of the batch is left in place. Until
-        `release` files can be taken back with `discard`.
+        Those that are `in_journal` by then are durable with the contents that their jobs keep. A
+        job whose file cannot be written gets its error and leaves no file. Raises SyncFailed when
+        durability itself is in doubt; then no file of the batch is left in place. Until `release`
+        files can be taken back with `discard`.
         """
         self.release()
         results: list[StoreError | None] = [None] * len(jobs)
@@ -172,10 +156,7 @@ class FileBatch:
         What cannot be removed is an orphan, found later.
         """
         for file in job:
-            fd = self._unnamed.pop(file.final, None)
-            if fd is not None:
-                _close(fd)
-            elif file.final in self._placed:
+            if file.final in self._placed:
                 self._placed.remove(file.final)
                 path, name = os.path.split(file.final)
                 with contextlib.suppress(OSError):
@@ -188,18 +169,12 @@ class FileBatch:
         self, jobs: Sequence[Sequence[FileWrite]], results: list[StoreError | None]
     ) -> None:
         self._each(self._open_directories, jobs, results)
-        count = sum(map(len, jobs))
-        together = self._file_ways.prefers_together(count)
-        directories_together = self._directory_ways.prefers_together(len(self._directories))
-        unnamed = together and directories_together and count <= _MOST_UNNAMED
-        self._each(partial(self._write_job, sync=not together, unnamed=unnamed), jobs, results)
-        if together:
-            self._syncfs(self._file_ways)
+        self._each(self._write_job, jobs, results)
         before = self._times()
         self._each(self._place_job, jobs, results)
         after = self._times()
         self.mtimes = {path: (mtime, after[path]) for path, mtime in before.items()}
-        self._sync_directories(together=directories_together)
+        self._sync_directories(jobs)
 
     def _each(
         self,
@@ -228,81 +203,49 @@ class FileBatch:
     def _times(self) -> dict[str, int]:
         return {path: os.fstat(each.fd).st_mtime_ns for path, each in self._directories.items()}
 
-    def _write_job(self, job: Sequence[FileWrite], *, sync: bool, unnamed: bool) -> None:
+    def _write_job(self, job: Sequence[FileWrite]) -> None:
         for file in job:
             if file.parts is not None:
                 directory = self._directories[os.path.dirname(file.final)]
-                by_itself = sync or not directory.is_reached
-                fd = self._unnamed_file(file, directory) if unnamed and not by_itself else None
-                if fd is not None:
-                    write_all(fd, file.parts)
-                else:
-                    self._write_named(file.tmp, file.parts, by_itself)
-
-    def _unnamed_file(self, file: FileWrite, directory: _Directory) -> int | None:
-        """A new file that has no name yet, so that tmp/ need not change; None: not here."""
-        if self._can_be_unnamed:
-            try:
-                flags = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
-                fd = self._unnamed[file.final] = os.open(".", flags, 0o600, dir_fd=directory.fd)
-            except OSError as e:
-                if e.errno not in _NO_UNNAMED:
-                    raise
-                self._can_be_unnamed = False
-            else:
-                return fd
-        return None
-
-    def _write_named(self, path: str, parts: Sequence[bytes], sync: bool) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            write_all(fd, parts)
-            if sync:
-                start = self._clock()
-                try:
-                    os.fdatasync(fd)
-                except OSError as e:
-                    if e.errno in NO_SPACE:
-                        raise  # found out late, but this file goes away anyway
-                    raise SyncFailed(f"sync of {path}: {e}") from e
-                self._file_ways.took_apart(self._clock() - start)
-        finally:
-            _close(fd)
+                file.in_journal = file.for_journal and self.has_room and directory.is_reached
+                write_file(file.tmp, file.parts, sync=not file.in_journal)
 
     def _place_job(self, job: Sequence[FileWrite]) -> None:
         """Give the files their names."""
         for file in job:
             path, name = os.path.split(file.final)
-            directory = self._directories[path].fd
-            fd = self._unnamed.get(file.final)
-            if fd is None:
-                os.rename(file.tmp, name, dst_dir_fd=directory)
-            else:
-                os.link(f"{_DESCRIPTORS}/{fd}", name, dst_dir_fd=directory, follow_symlinks=True)
-                _close(self._unnamed.pop(file.final))
+            os.rename(file.tmp, name, dst_dir_fd=self._directories[path].fd)
             self._placed.add(file.final)
 
-    def _syncfs(self, ways: Ways) -> None:
-        start = self._clock()
-        try:
-            syncfs(self._root_fd)
-        except OSError as e:
-            raise _sync_failed("the file system", e) from e
-        ways.took_together(self._clock() - start)
+    def _sync_directories(self, jobs: Sequence[Sequence[FileWrite]]) -> None:
+        """Make the names durable of files that are not in the journal."""
+        placed = {
+            os.path.dirname(file.final)
+            for job in jobs
+            for file in job
+            if not file.in_journal and file.final in self._placed
+        }
+        for path in placed:
+            try:
+                os.fsync(self._directories[path].fd)
+            except OSError as e:
+                raise _sync_failed(path, e) from e
 
-    def _sync_directories(self, *, together: bool) -> None:
-        """Make the names durable. `together`: of all files that had none, too."""
-        if together:
-            self._syncfs(self._directory_ways)
-        start = self._clock()
-        for path, directory in self._directories.items():
-            if not (together and directory.is_reached):
-                try:
-                    os.fsync(directory.fd)
-                except OSError as e:
-                    raise _sync_failed(path, e) from e
-        if self._directories and not together:
-            self._directory_ways.took_apart((self._clock() - start) / len(self._directories))
+
+def write_file(path: str, parts: Sequence[bytes], *, sync: bool) -> None:
+    """Make a file. Raises OSError, SyncFailed."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(fd, parts)
+        if sync:
+            try:
+                os.fdatasync(fd)
+            except OSError as e:
+                if e.errno in NO_SPACE:
+                    raise  # found out late, but this file goes away anyway
+                raise SyncFailed(f"sync of {path}: {e}") from e
+    finally:
+        _close(fd)
 
 
 def _sync_failed(what: str, e: OSError) -> SyncFailed:

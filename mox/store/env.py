@@ -45,6 +45,7 @@ DATABASES = {
     "vanished": "a m q → uid ranges",
     "removal": "a m q → empty: a removal of messages whose files may still be there",
     "touched": "u64 → accounts changed by that commit",
+    "journal": "seq → content of a message whose file may not be durable yet, see journal",
     "intent": "a m → records.Intent: a directory operation that a crash may have cut short",
     "place": "a e m u → empty: messages with this email id that did not get it there",
     "queue": "message id u64 → outgoing record",
@@ -109,6 +110,7 @@ class Databases:
     idempotency: lmdb._Database
     idempotency_until: lmdb._Database
     intent: lmdb._Database
+    journal: lmdb._Database
     junk_state: lmdb._Database
     mailbox: lmdb._Database
     mailbox_name: lmdb._Database

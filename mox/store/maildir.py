@@ -200,10 +200,12 @@ def make_subdirectories(path: str) -> None:
 
 
 def write_keyword_file(directory: str, keywords: Sequence[str]) -> None:
-    """Write the keyword file: lines `number name`, number 0 is letter a. Atomic, not synced."""
+    """Write the keyword file: lines `number name`, number 0 is letter a. Atomic."""
     tmp = os.path.join(directory, "tmp", unique_name())
     with open(tmp, "w", encoding="utf-8") as f:
         f.writelines(f"{i} {word}\n" for i, word in enumerate(keywords[:MAX_LETTERS]))
+        f.flush()
+        os.fdatasync(f.fileno())
     os.rename(tmp, os.path.join(directory, KEYWORD_FILE))
 
 

@@ -1,7 +1,8 @@
 """Showing flags in file names: what the index knows, POSIX tools see within a second.
 
-The index is the truth; a name follows it. Renames come in batches and without syncs: a crash
-loses at most a name, which the next round sets again (the `mirror` entry is still there).
+The index is the truth; a name follows it. Renames come in batches, and are durable before the index
+says that the names show the flags: one that a crash took back later would look like a change by
+another program.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mox import logfmt
 from mox.store import maildir, messages
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import WriteTxn
+from mox.store.durable import fsync_directory
 from mox.store.errors import StoreError
 from mox.store.model import FLAG_MASK, M_FLAGS, M_KEYWORDS, MailboxId
 from mox.store.records import KEY_AMU
@@ -67,6 +69,8 @@ class _Round:
         self.times = {
             sub: (time, _mtime(f"{self.directory}/{sub}")) for sub, time in before.items()
         }
+        for sub in {path[:3] for _, old, new in self.done if old != new for path in (old, new)}:
+            fsync_directory(f"{self.directory}/{sub}")
 
     def note(self, write: WriteTxn) -> None:
         account = AccountTxn(write, self.account.id)

@@ -14,7 +14,7 @@ import gevent
 
 from mox.message import index_facts
 from mox.message.windowed import Windowed
-from mox.store import maildir, messages
+from mox.store import journal, maildir, messages
 from mox.store.durable import FileWrite, space_error, write_all
 from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.spool import Spool
@@ -76,7 +76,8 @@ def file_of(store: Store, directory: str, path: str, prepared: Prepared) -> File
     tmp = os.path.join(directory, "tmp", maildir.unique_name())
     final = os.path.join(directory, path)
     if prepared.spool is None:
-        return FileWrite(tmp, final, [prepared.octets])
+        is_small = prepared.size <= journal.LARGEST
+        return FileWrite(tmp, final, [prepared.octets], for_journal=is_small)
     store.pool.apply(_write_durable, (tmp, prepared.octets, prepared.spool))
     return FileWrite(tmp, final)
 

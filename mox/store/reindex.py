@@ -27,6 +27,7 @@ from mox.store.model import M_EMAIL_ID, M_FLAGS, M_SIZE, MailboxId, MessageTuple
 from mox.store.origin import Origin
 from mox.store.originreading import read_origin
 from mox.store.records import FILE_IS_WIRE, HAS_ORIGIN, KEY_AE, KEY_CONTENT, OVERVIEW, SUMMARY
+from mox.store.settling import restore
 from mox.store.store import Store, open_store
 
 _AT_ONCE = 500
@@ -54,6 +55,7 @@ def reindex(data_dir: Path, name: str) -> Report:
         raise StoreError(ErrorKind.NOT_FOUND, text, f"looked in {data_dir}/accounts")
     store = open_store(data_dir)
     try:
+        restore(store)
         return reindex_account(store, store.account(name))
     finally:
         store.close()

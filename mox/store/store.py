@@ -19,7 +19,7 @@ from mox.store.account_txn import AccountTxn
 from mox.store.bells import Bells
 from mox.store.committer import Committer, WriteTxn
 from mox.store.credentials import Credentials
-from mox.store.durable import FileBatch, FileWrite, space_error
+from mox.store.durable import FileBatch, FileWrite, fsync_directory, space_error
 from mox.store.env import Databases, open_environment
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.folders import add_mailbox
@@ -137,7 +137,7 @@ class Store:
         self.committer.close()
         self.pool.close()
         self._bells.close()
-        self.files.close()
+        self.files.release()
         self.dbs.env.close()
 
     # ---- accounts
@@ -186,6 +186,8 @@ class Store:
             for mailbox, _ in self._initial:
                 entry = maildir.directory_name(mailbox)
                 maildir.make_mailbox_directory(os.fspath(base / "Maildir" / entry))
+            for directory in (base, base.parent, self.data_dir):
+                fsync_directory(os.fspath(directory))
         except OSError as e:
             raise space_error(e, os.fspath(base)) from e
 

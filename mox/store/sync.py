@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import gevent
 
 from mox import logfmt
-from mox.store import maildir
+from mox.store import journal, maildir
 from mox.store.account_txn import AccountTxn
 from mox.store.committer import WriteLater, WriteTxn
-from mox.store.durable import space_error
+from mox.store.durable import space_error, write_out
 from mox.store.errors import ErrorKind, StoreError
 from mox.store.findings import Findings
 from mox.store.mailfiles import (
@@ -173,9 +173,23 @@ def _look_for_gone(directory: str, difference: Difference) -> None:
     difference.gone = list(missing.values())
 
 
+def _let_go(account: Account, findings: Findings) -> None:
+    """Files that have left the mailbox are no more restored after a crash of the machine.
+
+    Another program may have moved them elsewhere before they were durable. Blocks.
+    """
+    store = account.store
+    with store.dbs.env.begin() as txn:
+        waiting = journal.waiting(txn, store.dbs, account.id, findings.mailbox_id)
+    if any(uid in waiting for uid, _ in findings.difference.gone):
+        write_out(os.fspath(store.data_dir))
+
+
 def _apply(account: Account, directory: str, findings: Findings, quarantine: str) -> None:
     """Apply in slices, so that thousands of adopted files do not hold up other writers."""
     store = account.store
+    if findings.difference.gone:
+        store.pool.apply(_let_go, (account, findings))
     if findings.difference:
         findings.keyword_file = maildir.read_keyword_file(directory)
     unknown, listing = findings.difference.unknown, findings.listing
@@ -218,6 +232,7 @@ def _directory_missing(account: Account, mailbox_id: MailboxId, directory: str) 
             maildir.make_mailbox_directory(directory)
 
     try:
+        store.pool.apply(_let_go, (account, findings))
         store.committer.write(change)
     except OSError as e:
         raise space_error(e, directory) from e

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 from gevent.monkey import get_original
@@ -27,6 +28,8 @@ def run_aside(work: Callable[[], None]) -> None:
             status = 0
         except MoxError as exc:
             print(exc, file=sys.stderr)
+        except Exception:
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(status)

@@ -32,6 +32,8 @@ def prepare(data_dir: Path, identity: Identity | None) -> None:
         fd = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         with os.fdopen(fd, "wb") as file:
             file.write(os.urandom(_RECEIVED_ID_OCTETS))
+            file.flush()
+            os.fsync(file.fileno())
         _give(key, identity)
 
 

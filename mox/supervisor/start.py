@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import gevent
 from setproctitle import setproctitle
 
 from mox import logfmt
@@ -15,7 +16,7 @@ from mox.supervisor import datadir, handover
 from mox.supervisor.aside import run_aside
 from mox.supervisor.load import Options, load
 from mox.supervisor.malloc import give_memory_back
-from mox.supervisor.privileges import raise_file_limit
+from mox.supervisor.privileges import become, raise_file_limit
 from mox.supervisor.settings import Settings
 
 # prometheus_client reads it when it is imported, which is why some imports below are late.
@@ -51,6 +52,7 @@ def serve(options: Options) -> int:
     _load_code()
     if inherited is None:
         _check_index(settings)
+        _restore_files(settings)
 
     from mox.supervisor.arbiter import Supervisor
     from mox.supervisor.kinds import KINDS
@@ -73,6 +75,22 @@ def _check_index(settings: Settings) -> None:
     from mox.store.env import check_format
 
     run_aside(partial(check_format, settings.data_dir / "index"))
+
+
+def _restore_files(settings: Settings) -> None:
+    """Write files again that a crash of the machine took, before workers look at mailboxes."""
+    from mox.store import open_store
+    from mox.store.settling import restore
+
+    def work() -> None:
+        become(settings.identity)
+        gevent.reinit()
+        store = open_store(settings.data_dir)
+        restore(store)
+        store.close()
+
+    if (settings.data_dir / "index" / "data.mdb").exists():
+        run_aside(work)
 
 
 def command_line() -> Sequence[str]:
