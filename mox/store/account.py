@@ -49,7 +49,7 @@ from mox.store.model import (
     StoredMessage,
     Usage,
 )
-from mox.store.reading import Reader
+from mox.store.reading import Reader, own_name
 from mox.store.watch import FileWatch
 
 if TYPE_CHECKING:
@@ -252,9 +252,9 @@ class Account:
 
     def open_mailbox(self, name: str) -> tuple[MailboxId, str]:
         """Id and directory of a mailbox for a delivery; it is created when missing."""
-        mailbox = self._reader.mailbox(name)
-        if mailbox is not None:
-            return mailbox.id, self._folders.path(mailbox.name)
+        found = self._reader.mailbox_id(name)
+        if found is not None:
+            return found, self._folders.path(own_name(name))
         try:
             mailbox_id = self._folders.create(name)[-1]
         except StoreError as e:

@@ -123,7 +123,7 @@ class Reader:
 
     def mailbox(self, name: str) -> Mailbox | None:
         """The mailbox of this exact name; any case of INBOX as first level means INBOX."""
-        name = _own_name(name)
+        name = own_name(name)
         with self._env.begin() as txn:
             mailbox_id = self._id_of(txn, name)
             if mailbox_id is None:
@@ -133,7 +133,7 @@ class Reader:
     def mailbox_id(self, name: str) -> MailboxId | None:
         """The id of the mailbox that `mailbox` returns."""
         with self._env.begin() as txn:
-            return self._id_of(txn, _own_name(name))
+            return self._id_of(txn, own_name(name))
 
     def _id_of(self, txn: lmdb.Transaction, name: str) -> MailboxId | None:
         try:
@@ -326,7 +326,7 @@ class Reader:
         return _joined(result)
 
 
-def _own_name(name: str) -> str:
+def own_name(name: str) -> str:
     """A mailbox name with INBOX as it is written here."""
     first, slash, rest = name.partition("/")
     return "INBOX" + slash + rest if first.upper() == "INBOX" else name
