@@ -7,50 +7,28 @@ Mounts need root, so that is no part of `make test`: there files are taken by ha
 
 from __future__ import annotations
 
+import imaplib
 import os
 import random
 import smtplib
-import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from mox.store import journal, open_store
-from tests.e2e.test_crash_server import Rounds, contents, message
-from tests.support.server import USER, Server, eventually
-
-SIZE = 1 << 30
-# Journal commits of the file system would make durable what nobody has asked for.
-OPTIONS = "loop,commit=600"
-
-
-class Disk:
-    """An image with ext4, mounted; `cut` has it lose what was not written yet."""
-
-    def __init__(self, directory: Path) -> None:
-        self.image = directory / "image"
-        self.root = directory / "disk"
-        self.root.mkdir()
-        with self.image.open("wb") as file:
-            file.truncate(SIZE)
-        _run("mkfs.ext4", "-q", "-E", "lazy_itable_init=1", str(self.image))
-        self.mount()
-
-    def mount(self) -> None:
-        _run("mount", "-o", OPTIONS, str(self.image), str(self.root))
-
-    def unmount(self) -> None:
-        """Once the last process is gone."""
-        words = ["umount", str(self.root)]
-        eventually(lambda: subprocess.run(words, stderr=subprocess.DEVNULL).returncode == 0)
-
-    def cut(self) -> None:
-        after = self.image.with_suffix(".after")
-        _run("cp", "--sparse=always", str(self.image), str(after))
-        self.unmount()
-        after.replace(self.image)
-        self.mount()
+from tests.e2e.test_crash_server import (
+    TIMEOUT_S,
+    Imap,
+    Rounds,
+    contents,
+    message,
+    wait_for_progress,
+)
+from tests.support.images import Disk
+from tests.support.server import PASSWORD, USER, Server
 
 
 class PowerLoss(Rounds):
@@ -59,24 +37,18 @@ class PowerLoss(Rounds):
     serves_within_s = 15.0  # nothing is in memory
 
     def __init__(self, directory: Path, seed: int) -> None:
-        self.disk = Disk(directory)
+        self.disk = Disk(directory, has_journal=seed % 2 == 0)
         super().__init__(self.disk.root / "mox", seed)
         # What is told while the power fails is no longer a promise of the disk.
         self.server.log_path = directory / "log"
 
     def init(self) -> None:
         super().init()
-        subprocess.run(
-            ["sync", "-f", str(self.disk.root)], check=True
-        )  # the test's own changes to the configuration
+        self.disk.sync()  # the test's own changes to the configuration
 
     def kill(self, victim: str) -> None:
         super().kill(victim)
         self.disk.cut()
-
-
-def _run(*words: str) -> None:
-    subprocess.run(words, check=True, timeout=60)
 
 
 @pytest.fixture
@@ -103,7 +75,7 @@ def lossy(tmp_path: Path) -> Iterator[Callable[[int], PowerLoss]]:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
-@pytest.mark.parametrize("seed", range(100, 105))
+@pytest.mark.parametrize("seed", range(100, 106))
 def test_what_was_answered_survives_loss_of_power(
     lossy: Callable[[int], PowerLoss], seed: int
 ) -> None:
@@ -112,6 +84,113 @@ def test_what_was_answered_survives_loss_of_power(
         loss.run("everything")
     loss.finish()
     assert len(loss.answers.delivered) > 50
+
+
+class Mailboxes(Imap):
+    """Makes, fills, renames and removes mailboxes of its own."""
+
+    def __init__(self, loss: PowerLoss, name: str) -> None:
+        super().__init__(loss.server, loss.answers, name, loss.seed)
+        self.boxes: dict[str, set[str]] = {}  # tokens of what is in each
+        self.removed: set[str] = set()
+        self.going: tuple[str, str, set[str]] = ("", "", set())  # from, to, tokens: no answer
+
+    @contextmanager
+    def connected(self) -> Iterator[Callable[[], None]]:
+        client = imaplib.IMAP4("127.0.0.1", self.server.imap, timeout=TIMEOUT_S)
+        try:
+            client.login(USER, PASSWORD)
+            yield lambda: self.step(client)
+        finally:
+            client.shutdown()
+
+    def step(self, client: imaplib.IMAP4) -> None:
+        name = self.token()
+        tokens = {f"{name}-{number}" for number in range(3)}
+        self.going = "", name, tokens
+        self.ok(client.create(name))
+        for token in sorted(tokens):
+            self.ok(client.append(name, "", "", message(token)))  # type: ignore[arg-type]
+        self.boxes[name] = tokens
+        if self.rng.random() < 0.7:
+            below = self.rng.choice(["", f"{self.rng.choice(sorted(self.boxes))}/"])
+            new = f"{below}{name}-renamed"
+            self.going = name, new, tokens
+            self.ok(client.rename(name, new))
+            self.boxes[new] = self.boxes.pop(name)
+            name = new
+        if self.rng.random() < 0.3 and not any(each.startswith(f"{name}/") for each in self.boxes):
+            self.going = name, "", tokens
+            self.ok(client.delete(name))
+            del self.boxes[name]
+            self.removed.add(name)
+        self.going = "", "", set()
+
+    def check(self, client: imaplib.IMAP4) -> None:
+        """Whether all is there that was answered; then go on from what there is."""
+        old, new, tokens = self.going
+        for name, expected in [*self.boxes.items(), (old, tokens), (new, tokens)]:
+            if not name:
+                continue
+            found = self.tokens_in(client, name)
+            if name not in (old, new):
+                assert found == expected, f"{name}: {found}"
+            elif found:
+                # Filled in part when it is new; of a rename one of both.
+                assert set(found) <= tokens
+                assert not old or found == tokens
+                self.boxes[name] = set(found)
+        if old and new:
+            there = [name for name in (old, new) if self.tokens_in(client, name)]
+            assert len(there) == 1, f"{old} and {new}: {there}"
+        for name in self.removed:
+            assert self.tokens_in(client, name) is None, f"{name} came back"
+        for name in (old, new):
+            if name and not self.tokens_in(client, name):
+                self.boxes.pop(name, None)
+
+    def tokens_in(self, client: imaplib.IMAP4, name: str) -> set[str] | None:
+        if client.select(name, readonly=True)[0] != "OK":
+            return None
+        found = [token for token, _ in contents(client, name).values()]
+        assert len(found) == len(set(found)), found
+        return set(found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
+@pytest.mark.parametrize("seed", range(200, 206))
+def test_mailboxes_survive_loss_of_power(lossy: Callable[[int], PowerLoss], seed: int) -> None:
+    loss = lossy(seed)
+    states = [Mailboxes(loss, name) for name in ("a", "b")]
+    for number in range(10):
+        clients = [_like(loss, state) for state in states]
+        for client in clients:
+            client.start()
+        wait_for_progress(clients)
+        time.sleep(loss.rng.random() * 0.6)
+        loss.kill("everything")
+        for client in clients:
+            client.stopping.set()
+        for client in clients:
+            client.join(40)
+            assert client.error is None, client.error
+        loss.start()
+        imap = loss.server.imap_client()
+        for client in clients:
+            client.check(imap)
+        imap.logout()
+        states = clients
+        assert all(state.boxes for state in states), number
+    loss.finish()
+
+
+def _like(loss: PowerLoss, before: Mailboxes) -> Mailboxes:
+    """A thread that goes on where another ended."""
+    client = Mailboxes(loss, before.name.partition(".")[0])
+    client.count, client.boxes, client.removed = before.count, before.boxes, before.removed
+    return client
 
 
 def take_files(directory: Path, rng: random.Random) -> int:
