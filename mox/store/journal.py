@@ -6,7 +6,7 @@ with the commit all is on stable storage. The file is in place by then, but nobo
 it: files are made durable later, many at once, and their contents forgotten (settling.py). Those
 that a crash of the machine took are written again from here.
 
-    seq → account, mailbox, uid, length, and the beginning of the content
+    seq → account, mailbox, uid, time, length, and the beginning of the content
     seq + 1, … → its continuation
 
 Pieces are so small that two fill a page: what is larger needs pages in a row, which LMDB has to
@@ -16,6 +16,7 @@ look for.
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, cast
 
@@ -33,11 +34,14 @@ LARGEST: Final = 32 << 10
 # Pieces, about 64 MB. While there are more, files are waited for.
 MOST_PIECES: Final = 32 << 10
 
-_HEAD: Final = struct.Struct(">12sI")  # KEY_AMU of the message, octets of its content
+# KEY_AMU of the message, when it was kept (seconds since the epoch), octets of its content.
+_HEAD: Final = struct.Struct(">12sQI")
 _PIECE: Final = 2000
 # No sequence number is given twice, also when the journal was empty in between: they begin with
 # the number of the transaction.
 _BITS: Final = 16
+# So far the clock may be set back without a message being taken for older than it is.
+_SLACK_S: Final = 60
 
 
 def keep(write: WriteTxn, account_id: int, mailbox_id: int, uid: int, file: FileWrite) -> None:
@@ -45,7 +49,8 @@ def keep(write: WriteTxn, account_id: int, mailbox_id: int, uid: int, file: File
     if not file.in_journal or file.parts is None:
         return
     content = b"".join(file.parts)
-    octets = _HEAD.pack(KEY_AMU.pack(account_id, mailbox_id, uid), len(content)) + content
+    key = KEY_AMU.pack(account_id, mailbox_id, uid)
+    octets = _HEAD.pack(key, int(time.time()), len(content)) + content
     with write.txn.cursor(db=write.dbs.journal) as cursor:
         seq = write.txn.id() << _BITS
         if cursor.last():
@@ -73,7 +78,7 @@ def messages(txn: lmdb.Transaction, dbs: Databases) -> Iterator[bytes]:
     with txn.cursor(db=dbs.journal) as cursor:
         there = cursor.first()
         while there:
-            key, length = _HEAD.unpack_from(cursor.value())
+            key, _, length = _HEAD.unpack_from(cursor.value())
             yield key
             seq = KEY_SEQ.unpack(cursor.key())[0]
             there = cursor.set_range(KEY_SEQ.pack(seq + _count(length)))
@@ -84,17 +89,22 @@ def contents(txn: lmdb.Transaction, dbs: Databases) -> Iterator[tuple[bytes, byt
     with txn.cursor(db=dbs.journal) as cursor:
         pieces = cast("Iterator[bytes]", cursor.iternext(keys=False, values=True))
         for piece in pieces:
-            key, length = _HEAD.unpack_from(piece)
+            key, _, length = _HEAD.unpack_from(piece)
             rest = (next(pieces) for _ in range(_count(length) - 1))
             yield key, b"".join((piece[_HEAD.size :], *rest))
 
 
-def waiting(
-    txn: lmdb.Transaction, dbs: Databases, account_id: int, mailbox_id: int
-) -> frozenset[int]:
-    """The uids of a mailbox's messages whose files may not be durable yet."""
-    keys = map(KEY_AMU.unpack, messages(txn, dbs))
-    return frozenset(uid for *place, uid in keys if place == [account_id, mailbox_id])
+def durable_before(txn: lmdb.Transaction, dbs: Databases, now: int) -> int | None:
+    """Messages saved before this time (seconds) have durable files; None: all have.
+
+    To look for each message would take milliseconds while many come in.
+    """
+    with txn.cursor(db=dbs.journal) as cursor:
+        if not cursor.first():
+            return None
+        oldest: int = _HEAD.unpack_from(cursor.value())[1]
+    # The clock was set back: nobody knows.
+    return 0 if oldest > now else oldest - _SLACK_S
 
 
 def forget(last_seq: int, most: int, write: WriteTxn) -> int:
@@ -103,7 +113,7 @@ def forget(last_seq: int, most: int, write: WriteTxn) -> int:
     with write.txn.cursor(db=write.dbs.journal) as cursor:
         there = cursor.first()
         while there and count < most and KEY_SEQ.unpack(cursor.key())[0] <= last_seq:
-            pieces = _count(_HEAD.unpack_from(cursor.value())[1])
+            pieces = _count(_HEAD.unpack_from(cursor.value())[2])
             for _ in range(pieces):
                 cursor.delete()
             count += pieces

@@ -46,7 +46,7 @@ class Settler:
         self._ways = Ways()
         # Kept open: errors of the disk are told once to each descriptor, if they happened since.
         self._root = os.open(store.data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._doubtful = 0  # up to here files may seem durable and are not: a sync has failed
+        self._is_doubtful = False  # files may seem durable and are not: a sync has failed
 
     def close(self) -> None:
         _close(self._root)
@@ -61,25 +61,25 @@ class Settler:
             keys = list(journal.messages(txn, self._store.dbs)) if last is not None else []
         if last is None:
             return False
-        self._store.pool.apply(self._make_durable, (keys, last))
+        self._store.pool.apply(self._make_durable, (keys,))
         forget = partial(journal.forget, last, _AT_ONCE)
         while self._store.write(forget, durable=False):
             pass
         return True
 
-    def _make_durable(self, keys: list[bytes], last: int) -> None:
+    def _make_durable(self, keys: list[bytes]) -> None:
         """Blocks."""
         try:
-            if self._doubtful:
+            if self._is_doubtful:
                 self._write_again()
             elif self._ways.prefers_together(len(keys)) or not self._sync_each(keys):
                 self._sync_all()
         except OSError as e:
             # What the failed sync covered is gone from the page cache, or will be; asking again
             # would lie.
-            self._doubtful = last
+            self._is_doubtful = True
             raise space_error(e, "making files of messages durable") from e
-        self._doubtful = 0
+        self._is_doubtful = False
 
     def _sync_all(self) -> None:
         start = self._clock()
@@ -87,8 +87,8 @@ class Settler:
         self._ways.took_together(self._clock() - start)
 
     def _sync_each(self, keys: Iterable[bytes]) -> bool:
-        """Sync each file, and each directory; false when one is not where it should be."""
-        directories: set[str] = set()
+        """Sync each file, and their directories; false when one is not where it should be."""
+        mailboxes: set[str] = set()
         for key in keys:
             path = _path(self._store, key)
             if path is None:
@@ -103,10 +103,12 @@ class Settler:
             finally:
                 _close(fd)
             self._ways.took_apart(self._clock() - start)
-            directories.add(os.path.dirname(path))
+            mailboxes.add(_mailbox_of(path))
         try:
-            for directory in directories:
-                fsync_directory(directory)
+            for directory in mailboxes:
+                # In this order none is lost that goes from one to the other meanwhile.
+                fsync_directory(f"{directory}/new")
+                fsync_directory(f"{directory}/cur")
         except FileNotFoundError:
             return False
         return True
@@ -115,8 +117,9 @@ class Settler:
         with self._store.dbs.env.begin() as txn:
             for key, content in journal.contents(txn, self._store.dbs):
                 path = _path(self._store, key)
-                if path is not None and os.path.exists(path):
-                    _write(path, content)
+                found = None if path is None else _found(path)
+                if found is not None:
+                    _write(found, content)
 
 
 def restore(store: Store) -> int:
@@ -152,17 +155,15 @@ def _restore(store: Store, write: WriteTxn) -> int:
 def _restore_file(path: str, content: bytes) -> bool:
     if _holds(path, content):
         return False
-    directory, name = os.path.dirname(os.path.dirname(path)), os.path.basename(path)
+    directory = _mailbox_of(path)
     is_folder = os.path.basename(directory).startswith(".")
     if not os.path.isdir(os.path.dirname(directory) if is_folder else directory):
         return False  # the whole Maildir is not there
     maildir.make_mailbox_directory(directory)
-    # Its name may have got other flags than the index knows of.
-    for found in mailfiles.paths_of_bases(directory, {maildir.split_name(name)[0]}):
-        path = f"{directory}/{found}"
-        if _holds(path, content):
-            return False
-    _write(path, content)
+    found = _found(path) or path
+    if _holds(found, content):
+        return False
+    _write(found, content)
     return True
 
 
@@ -171,9 +172,26 @@ def _holds(path: str, content: bytes) -> bool:
     return found is not None and found[0] == content
 
 
+def _found(path: str) -> str | None:
+    """Where a file is that the index knows by this path: its name may have got other flags."""
+    if os.path.lexists(path):
+        return path
+    directory, base = _mailbox_of(path), maildir.split_name(os.path.basename(path))[0]
+    try:
+        paths = mailfiles.paths_of_bases(directory, {base})
+    except FileNotFoundError:
+        return None
+    return f"{directory}/{paths[0]}" if paths else None
+
+
+def _mailbox_of(path: str) -> str:
+    """The directory of a mailbox, of the path of a file in it."""
+    return os.path.dirname(os.path.dirname(path))
+
+
 def _write(path: str, content: bytes) -> None:
     directory = os.path.dirname(path)
-    tmp = os.path.join(os.path.dirname(directory), "tmp", maildir.unique_name())
+    tmp = os.path.join(_mailbox_of(path), "tmp", maildir.unique_name())
     fd = os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         write_all(fd, [content])

@@ -17,7 +17,7 @@ import gevent
 
 from mox import logfmt
 from mox.store import journal, maildir
-from mox.store.account_txn import AccountTxn
+from mox.store.account_txn import AccountTxn, now
 from mox.store.committer import WriteLater, WriteTxn
 from mox.store.durable import space_error, write_out
 from mox.store.errors import ErrorKind, StoreError
@@ -31,7 +31,7 @@ from mox.store.mailfiles import (
     paths_of_bases,
     unlink_files,
 )
-from mox.store.model import MailboxId
+from mox.store.model import M_SAVED, MailboxId
 
 if TYPE_CHECKING:
     from mox.store.account import Account
@@ -180,9 +180,12 @@ def _let_go(account: Account, findings: Findings) -> None:
     """
     store = account.store
     with store.dbs.env.begin() as txn:
-        waiting = journal.waiting(txn, store.dbs, account.id, findings.mailbox_id)
-    if any(uid in waiting for uid, _ in findings.difference.gone):
-        write_out(os.fspath(store.data_dir))
+        durable_before = journal.durable_before(txn, store.dbs, now())
+    if durable_before is not None:
+        uids = sorted(uid for uid, _ in findings.difference.gone)
+        messages = account.select(findings.mailbox_id, uids)
+        if any(message[M_SAVED] >= durable_before for message in messages):
+            write_out(os.fspath(store.data_dir))
 
 
 def _apply(account: Account, directory: str, findings: Findings, quarantine: str) -> None:

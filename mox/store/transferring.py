@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mox.store import copying, journal, maildir, messages
-from mox.store.account_txn import AccountTxn
+from mox.store.account_txn import AccountTxn, now
 from mox.store.committer import WriteTxn
 from mox.store.durable import sync_file
 from mox.store.errors import ErrorKind, Moved, StoreError
 from mox.store.foresight import CopiedLetters
 from mox.store.linking import Links, make_links
-from mox.store.model import M_SIZE, Copied, Mailbox, MailboxId, MessageTuple, ModSeq
+from mox.store.model import M_SAVED, M_SIZE, Copied, Mailbox, MailboxId, MessageTuple, ModSeq
 from mox.store.preparing import retrying
 from mox.store.removing import Leftovers
 
@@ -94,22 +94,21 @@ def _link(
             chosen[message[0]] = plan.letters.path(message, _new_base(message, old_path))
     plan.duplicates = [copying.Duplicate(message, chosen[message[0]]) for message in sources]
     if plan.duplicates:
-        _await_files(account, source_id, plan, paths)
+        _await_files(account, plan, paths)
         pairs = [(path, each.path) for path, each in zip(paths, plan.duplicates, strict=True)]
         keywords = plan.keywords if plan.letters.has_keywords else ()
         plan.links = make_links(plan.source_dir, plan.target_dir, pairs, keywords)
 
 
-def _await_files(
-    account: Account, source_id: MailboxId, plan: _CopyPlan, paths: Sequence[str]
-) -> None:
-    """Make those files durable that are not: links to them cannot be restored after a crash."""
+def _await_files(account: Account, plan: _CopyPlan, paths: Sequence[str]) -> None:
+    """Make those files durable that may not be: links to them cannot be restored after a crash."""
     store = account.store
     with store.dbs.env.begin() as txn:
-        waiting = journal.waiting(txn, store.dbs, account.id, source_id)
-    for duplicate, path in zip(plan.duplicates, paths, strict=True):
-        if duplicate.source[0] in waiting:
-            sync_file(f"{plan.source_dir}/{path}")
+        durable_before = journal.durable_before(txn, store.dbs, now())
+    if durable_before is not None:
+        for duplicate, path in zip(plan.duplicates, paths, strict=True):
+            if duplicate.source[M_SAVED] >= durable_before:
+                sync_file(f"{plan.source_dir}/{path}")
 
 
 def _existing(account: Account, mailbox_id: MailboxId) -> Mailbox:

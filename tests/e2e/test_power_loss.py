@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from mox.store import journal, open_store
+from mox.store.records import KEY_AMU
 from tests.e2e.test_crash_server import (
     TIMEOUT_S,
     Imap,
@@ -201,7 +202,7 @@ def take_files(directory: Path, rng: random.Random) -> int:
     inbox = account.mailbox_id("INBOX")
     assert inbox is not None
     with store.dbs.env.begin() as txn:
-        uids = sorted(journal.waiting(txn, store.dbs, account.id, inbox))
+        uids = sorted(KEY_AMU.unpack(key)[2] for key in journal.messages(txn, store.dbs))
     paths = [Path(account.directory(inbox), path) for path in account.paths(inbox, uids)]
     store.close()
     for path in paths:

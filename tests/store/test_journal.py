@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -133,11 +134,23 @@ def test_messages_come_with_their_contents(
         (first.uids[0], b"Subject: hello\n\nbody\n"),
         (second.uids[0], b"S: x\n\nS: x\n\n"),
     ]
-    with account.store.dbs.env.begin() as txn:
-        dbs = account.store.dbs
-        assert journal.waiting(txn, dbs, account.id, inbox) == {*first.uids, *second.uids}
-        assert journal.waiting(txn, dbs, account.id, inbox + 1) == frozenset()
-        assert journal.waiting(txn, dbs, account.id + 1, inbox) == frozenset()
+
+
+def test_messages_before_the_oldest_are_durable(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def durable_before(now: int) -> int | None:
+        with store.dbs.env.begin() as txn:
+            return journal.durable_before(txn, store.dbs, now)
+
+    assert durable_before(1000) is None
+    monkeypatch.setattr(time, "time", lambda: 1000.9)
+    store.write(partial(keep, [(1, b"one")]))
+    monkeypatch.setattr(time, "time", lambda: 2000.0)
+    store.write(partial(keep, [(2, b"two")]))
+    assert durable_before(2000) == 1000 - journal._SLACK_S
+    assert durable_before(1000) == 1000 - journal._SLACK_S
+    assert durable_before(999) == 0, "the clock was set back: nobody knows"
 
 
 def test_a_large_message_is_waited_for_instead(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_one_message_is_synced_by_itself(
     uid = append(b"one")
     assert synced == []
     assert settler.settle()
-    assert synced == [f"cur/{path_of(account, inbox, uid).name}", "cur"]
+    assert synced == [f"cur/{path_of(account, inbox, uid).name}", "new", "cur"]
     assert is_empty(account.store)
     synced.clear()
     assert not settler.settle()
@@ -112,8 +113,8 @@ def test_each_of_several_is_synced_where_that_is_cheaper(
     for i in range(3):
         append(b"%d" % i)
     settler.settle()
-    assert len(synced) == 4
-    assert synced[3] == "cur"
+    assert len(synced) == 5
+    assert synced[3:] == ["new", "cur"]
     assert is_empty(store)
 
 
@@ -243,11 +244,14 @@ def test_what_is_durable_is_copied_without_another_sync(
     append: Callable[[bytes], int],
     settler: Settler,
     synced: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     archive = account.mailbox_id("Archive")
     assert archive is not None
     uid = append(b"one")
     settler.settle()
+    later = time.time() + 100
+    monkeypatch.setattr(time, "time", lambda: later)
     append(b"another")
     synced.clear()
     account.move(inbox, [uid], archive)
@@ -263,6 +267,25 @@ def test_what_another_program_takes_away_is_made_durable(
     account.mend(inbox)
     assert synced == ["all"]
     assert account.uids(inbox).tolist() == []
+
+
+def test_what_was_durable_long_before_is_taken_away_without_a_sync(
+    account: Account,
+    inbox: MailboxId,
+    append: Callable[[bytes], int],
+    settler: Settler,
+    synced: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = path_of(account, inbox, append(b"one"))
+    settler.settle()
+    later = time.time() + 100
+    monkeypatch.setattr(time, "time", lambda: later)
+    append(b"another")
+    synced.clear()
+    path.unlink()
+    account.mend(inbox)
+    assert synced == []
 
 
 def test_so_is_a_mailbox_that_another_program_takes_away(
