@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mox.store import durable
 from mox.store.durable import FileBatch, FileWrite, NoSpaceAtSync, SyncFailed
 from mox.store.errors import ErrorKind, Moved, StoreError
 
@@ -243,4 +245,33 @@ def test_a_disk_found_full_at_the_sync_of_a_directory_fails_the_batch(
     monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
     with pytest.raises(NoSpaceAtSync):
         FileBatch(str(root)).make_durable([[file(root, "a")]])
+    assert names(root) == []
+
+
+def test_several_files_are_written_side_by_side(
+    root: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(fd: int) -> None:
+        steps.append("begin " + os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
+
+    monkeypatch.setattr(durable, "_start_writing", start)
+    batch = FileBatch(str(root))
+    batch.make_durable([[file(root, "a")], [for_journal(root, "b")], [file(root, "c")]])
+    assert steps == ["begin a", "begin c", "a", "c", "new"]
+    steps.clear()
+    batch.make_durable([[for_journal(root, "d")], [file(root, "e")]])
+    assert steps == ["e", "new"], "one alone is not begun"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_no_descriptor_is_left_when_a_sync_fails(
+    root: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    batch = FileBatch(str(root))
+    monkeypatch.setattr(os, "fdatasync", failing(number))
+    with contextlib.suppress(SyncFailed):
+        batch.make_durable([[file(root, "a"), file(root, "b")], [file(root, "c")]])
+    batch.release()
+    assert len(os.listdir("/proc/self/fd")) == before
     assert names(root) == []
