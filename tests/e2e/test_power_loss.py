@@ -28,6 +28,7 @@ from tests.e2e.test_crash_server import (
     message,
     wait_for_progress,
 )
+from tests.e2e.test_disk_full import fill_but
 from tests.support.images import Disk
 from tests.support.server import PASSWORD, USER, Server
 
@@ -192,6 +193,53 @@ def _like(loss: PowerLoss, before: Mailboxes) -> Mailboxes:
     client = Mailboxes(loss, before.name.partition(".")[0])
     client.count, client.boxes, client.removed = before.count, before.boxes, before.removed
     return client
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
+def test_a_full_disk_that_loses_its_power_gives_all_back_when_there_is_space(
+    tmp_path: Path,
+) -> None:
+    disk = Disk(tmp_path, has_journal=True, size=96 << 20)
+    server = Server(disk.root / "mox")
+    server.log_path = tmp_path / "log"
+    server.start()
+    try:
+        fill_but(disk.root, 3 << 20)
+        accepted = send_until_refused(server)
+        server.kill_group()
+        disk.cut()
+        server.start(wait=False)
+        assert server.process is not None
+        assert server.process.wait(30) == 1
+        assert "free space or raise the disk quota" in server.log
+        (disk.root / "filler").unlink()
+        server.start()
+        imap = server.imap_client()
+        found = [token for token, _ in contents(imap, "INBOX").values()]
+        imap.logout()
+        assert found[: len(accepted)] == accepted
+        assert len(found) == len(set(found))
+        assert "wrote files of messages" in server.log
+    finally:
+        server.stop()
+        disk.unmount()
+
+
+def send_until_refused(server: Server) -> list[str]:
+    """Tokens of what was accepted until the disk was full."""
+    accepted: list[str] = []
+    with smtplib.SMTP("127.0.0.1", server.smtp, timeout=30) as client:
+        while True:
+            token = f"token-{len(accepted)}"
+            try:
+                client.sendmail("a@localhost", [USER], message(token) * 4)
+            except smtplib.SMTPResponseException as e:
+                assert e.smtp_code == 452, e
+                assert len(accepted) > 20
+                return accepted
+            accepted.append(token)
 
 
 def take_files(directory: Path, rng: random.Random) -> int:

@@ -19,12 +19,12 @@ OPTIONS = "loop,commit=600"
 class Disk:
     """An image with ext4, mounted; without a journal nothing is written along with other things."""
 
-    def __init__(self, directory: Path, *, has_journal: bool) -> None:
+    def __init__(self, directory: Path, *, has_journal: bool, size: int = SIZE) -> None:
         self.image = directory / "image"
         self.root = directory / "disk"
         self.root.mkdir()
         with self.image.open("wb") as file:
-            file.truncate(SIZE)
+            file.truncate(size)
         journal = "has_journal" if has_journal else "^has_journal"
         _run("mkfs.ext4", "-q", "-O", journal, "-E", "lazy_itable_init=1", str(self.image))
         self.options = OPTIONS if has_journal else "loop"
