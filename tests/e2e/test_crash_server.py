@@ -238,6 +238,14 @@ class Rounds:
         limits = "\t\tMaxOutgoingMessagesPerDay: 1000000\n"
         self.server.edit("domains.conf", domain, domain + limits)
 
+    def begin(self) -> None:
+        """Start for the first time."""
+        self.init()
+        self.start()
+        client = self.server.imap_client()
+        client.create("Work")
+        client.logout()
+
     def start(self) -> float:
         began = time.monotonic()
         self.server.start()
@@ -364,6 +372,11 @@ class Rounds:
         finally:
             client.logout()
 
+    def end(self) -> None:
+        """Whatever came of it, nothing is left running."""
+        if self.server.process is not None and self.server.process.poll() is None:
+            self.server.kill_group()
+
     def finish(self) -> None:
         """Stop in order and look at the index itself."""
         assert self.server.stop() == signal.SIGTERM
@@ -389,17 +402,12 @@ def rounds(tmp_path: Path) -> Iterator[Callable[[int], Rounds]]:
     def make(seed: int) -> Rounds:
         rounds = Rounds(tmp_path / f"mox{seed}", seed)
         made.append(rounds)
-        rounds.init()
-        rounds.start()
-        client = rounds.server.imap_client()
-        client.create("Work")
-        client.logout()
+        rounds.begin()
         return rounds
 
     yield make
     for rounds in made:
-        if rounds.server.process is not None and rounds.server.process.poll() is None:
-            rounds.server.kill_group()
+        rounds.end()
 
 
 def test_what_was_answered_survives_kill_9(rounds: Callable[[int], Rounds]) -> None:

@@ -53,6 +53,10 @@ class PowerLoss(Rounds):
         super().kill(victim)
         self.disk.cut()
 
+    def end(self) -> None:
+        super().end()
+        self.disk.unmount()
+
 
 @pytest.fixture
 def lossy(tmp_path: Path) -> Iterator[Callable[[int], PowerLoss]]:
@@ -61,18 +65,12 @@ def lossy(tmp_path: Path) -> Iterator[Callable[[int], PowerLoss]]:
     def make(seed: int) -> PowerLoss:
         rounds = PowerLoss(tmp_path, seed)
         made.append(rounds)
-        rounds.init()
-        rounds.start()
-        client = rounds.server.imap_client()
-        client.create("Work")
-        client.logout()
+        rounds.begin()
         return rounds
 
     yield make
     for rounds in made:
-        if rounds.server.process is not None and rounds.server.process.poll() is None:
-            rounds.server.kill_group()
-        rounds.disk.unmount()
+        rounds.end()
 
 
 @pytest.mark.slow

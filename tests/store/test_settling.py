@@ -61,6 +61,13 @@ def append(account: Account, inbox: MailboxId, spool: MakeSpool) -> Callable[[by
     return append
 
 
+@pytest.fixture
+def archive(account: Account) -> MailboxId:
+    found = account.mailbox_id("Archive")
+    assert found is not None
+    return found
+
+
 def is_empty(store: Store) -> bool:
     with store.dbs.env.begin() as txn:
         return journal.last(txn, store.dbs) is None
@@ -227,11 +234,13 @@ def test_after_a_failed_sync_files_are_written_again(
 
 
 def test_what_is_copied_is_made_durable_first(
-    account: Account, inbox: MailboxId, append: Callable[[bytes], int], synced: list[str]
+    account: Account,
+    inbox: MailboxId,
+    archive: MailboxId,
+    append: Callable[[bytes], int],
+    synced: list[str],
 ) -> None:
     """The copy is not in the journal."""
-    archive = account.mailbox_id("Archive")
-    assert archive is not None
     uid = append(b"one")
     name = path_of(account, inbox, uid).name
     account.copy(inbox, [uid], archive)
@@ -241,13 +250,12 @@ def test_what_is_copied_is_made_durable_first(
 def test_what_is_durable_is_copied_without_another_sync(
     account: Account,
     inbox: MailboxId,
+    archive: MailboxId,
     append: Callable[[bytes], int],
     settler: Settler,
     synced: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    archive = account.mailbox_id("Archive")
-    assert archive is not None
     uid = append(b"one")
     settler.settle()
     later = time.time() + 100
